@@ -1,0 +1,317 @@
+-- The hub's schema, the same text for SQLite and PostgreSQL. Times are
+-- microseconds since 1970 UTC, 0 for never; identifiers and digests are text.
+--
+-- No column here can hold a client address, a query name outside an indicator,
+-- a mail address of a customer's user, or the content of a message; test/arch
+-- compares this file with its own list of every column and the reason for it.
+
+-- +goose Up
+
+-- People and sign-in. Two accounts of one person count as one person.
+CREATE TABLE account (
+    login       text PRIMARY KEY,
+    person      text NOT NULL,            -- the human being behind the account
+    roles       text NOT NULL,            -- names joined by commas
+    scope       text NOT NULL DEFAULT '', -- provider or source that the roles are limited to
+    password    text NOT NULL,            -- salted hash, see internal/signin
+    disabled    boolean NOT NULL DEFAULT false,
+    created     bigint NOT NULL
+);
+CREATE TABLE session (
+    token       text PRIMARY KEY,         -- SHA-256 of the cookie's value
+    login       text NOT NULL REFERENCES account (login) ON DELETE CASCADE,
+    expires     bigint NOT NULL
+);
+
+-- Append-only, hash-chained. See internal/audit.
+CREATE TABLE audit (
+    seq         bigint PRIMARY KEY,
+    at          bigint NOT NULL,
+    actor       text NOT NULL,            -- login, provider's short name, or 'system'
+    action      text NOT NULL,
+    subject     text NOT NULL,
+    detail      text NOT NULL,            -- JSON
+    previous    text NOT NULL,
+    hash        text NOT NULL
+);
+CREATE INDEX audit_subject ON audit (subject, seq);
+
+-- Who gives indicators.
+CREATE TABLE source (
+    id              text PRIMARY KEY,     -- short name
+    name            text NOT NULL,
+    agency          text NOT NULL,
+    authority       text NOT NULL,        -- under which agreement or law
+    authority_until bigint NOT NULL,      -- a lapsed authority stops intake and release
+    purpose         text NOT NULL,
+    ceiling         integer NOT NULL,     -- contract.TLP
+    reliability     text NOT NULL,        -- Admiralty scale, A to F
+    created         bigint NOT NULL
+);
+
+-- Who receives them.
+CREATE TABLE provider (
+    id          text PRIMARY KEY,         -- short name
+    name        text NOT NULL,
+    state       text NOT NULL,            -- program.md 4a; ACCREDITED, OPERATIONAL, SUSPENDED ...
+    services    integer NOT NULL,         -- accredited services, contract.Services
+    ceiling     integer NOT NULL,         -- marking ceiling, contract.TLP
+    not_before  bigint NOT NULL,
+    not_after   bigint NOT NULL,
+    head        bigint NOT NULL DEFAULT 0,-- highest sequence number of its log
+    created     bigint NOT NULL
+);
+CREATE TABLE token (
+    hash        text PRIMARY KEY,         -- SHA-256 of the one-time token
+    provider    text NOT NULL REFERENCES provider (id),
+    expires     bigint NOT NULL,
+    used        bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE node (
+    serial      text PRIMARY KEY,         -- of the certificate, hexadecimal
+    provider    text NOT NULL REFERENCES provider (id),
+    certificate text NOT NULL,            -- DER, base64
+    not_after   bigint NOT NULL,
+    issued      bigint NOT NULL,
+    revoked     bigint NOT NULL DEFAULT 0
+);
+
+-- Who is protected, and in which of the sectors.
+CREATE TABLE sector (
+    number      integer PRIMARY KEY,      -- contract.Sector
+    name        text NOT NULL,
+    agency      text NOT NULL             -- sector-specific agency
+);
+CREATE TABLE entity (
+    id          text PRIMARY KEY,
+    name        text NOT NULL,
+    state       text NOT NULL,            -- program.md 4b
+    created     bigint NOT NULL
+);
+CREATE TABLE entity_sector (
+    entity      text NOT NULL REFERENCES entity (id),
+    sector      integer NOT NULL REFERENCES sector (number),
+    PRIMARY KEY (entity, sector)
+);
+
+-- A delivery from a source, and what was refused of it.
+CREATE TABLE batch (
+    id          text PRIMARY KEY,
+    source      text NOT NULL REFERENCES source (id),
+    name        text NOT NULL,            -- the file's name
+    format      text NOT NULL,            -- stix, csv
+    digest      text NOT NULL,            -- SHA-256 of the whole
+    bytes       bigint NOT NULL,
+    submitter   text NOT NULL,            -- login
+    received    bigint NOT NULL,
+    finished    bigint NOT NULL DEFAULT 0,
+    position    bigint NOT NULL DEFAULT 0,-- items committed so far; a restart goes on from here
+    accepted    bigint NOT NULL DEFAULT 0,
+    duplicate   bigint NOT NULL DEFAULT 0,
+    refused     bigint NOT NULL DEFAULT 0,
+    error       text NOT NULL DEFAULT ''  -- why the whole was refused or cut short
+);
+CREATE INDEX batch_received ON batch (received);
+CREATE UNIQUE INDEX batch_same ON batch (source, digest);
+CREATE TABLE refusal (
+    batch       text NOT NULL REFERENCES batch (id),
+    number      bigint NOT NULL,          -- running number in the batch
+    place       text NOT NULL,            -- line, or id of the object
+    code        text NOT NULL,
+    reason      text NOT NULL,
+    excerpt     text NOT NULL,            -- the beginning of what was refused
+    PRIMARY KEY (batch, number)
+);
+
+-- One indicator on its way, program.md 4c.
+CREATE TABLE item (
+    id            text PRIMARY KEY,       -- indicator--UUID
+    state         text NOT NULL,
+    version       bigint NOT NULL,        -- optimistic lock
+    pattern       text NOT NULL,          -- canonical STIX pattern
+    pattern_key   text NOT NULL UNIQUE,   -- SHA-256 of it while the item lives; its id afterwards
+    kind          text NOT NULL,          -- observable kind of the (first) atom
+    value         text NOT NULL,          -- its canonical value
+    services      integer NOT NULL,       -- services that can observe it
+    category      integer NOT NULL,
+    action        integer NOT NULL,
+    confidence    integer NOT NULL,
+    tlp           integer NOT NULL,
+    enforce       boolean NOT NULL,       -- ACS NETDEF
+    display       boolean NOT NULL,       -- ACS DSPLY
+    notify        boolean NOT NULL,       -- ACS TENOT
+    disclosure    integer NOT NULL,
+    summary       text NOT NULL,          -- releasable
+    context       text NOT NULL,          -- for analysts, never released
+    privacy       text NOT NULL,          -- '', PII-NOT-PRESENT, REMOVED, NECESSARY
+    privacy_note  text NOT NULL DEFAULT '',
+    submitter     text NOT NULL,          -- login
+    editor        text NOT NULL DEFAULT '',-- login of the last editor
+    valid_from    bigint NOT NULL,
+    valid_until   bigint NOT NULL,
+    observed      bigint NOT NULL,        -- last seen by the source
+    created       bigint NOT NULL,
+    modified      bigint NOT NULL,
+    released      bigint NOT NULL DEFAULT 0,
+    ended         bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX item_state ON item (state, created, id);
+CREATE INDEX item_until ON item (state, valid_until);
+CREATE INDEX item_value ON item (value);
+
+-- Each time a source named it: merged, never lost.
+CREATE TABLE item_source (
+    item        text NOT NULL REFERENCES item (id),
+    batch       text NOT NULL REFERENCES batch (id),
+    place       text NOT NULL,
+    source      text NOT NULL REFERENCES source (id),
+    reference   text NOT NULL,            -- the source's own identifier
+    tlp         integer NOT NULL,
+    original    text NOT NULL,            -- as the source gave it
+    at          bigint NOT NULL,
+    PRIMARY KEY (item, batch, place)
+);
+
+-- What the privacy gate and the technical checks found.
+CREATE TABLE finding (
+    item        text NOT NULL REFERENCES item (id),
+    code        text NOT NULL,            -- PII-..., V2-..., see hub/internal/policy
+    severity    text NOT NULL,            -- stop, warn
+    detail      text NOT NULL,
+    at          bigint NOT NULL,
+    PRIMARY KEY (item, code, detail)
+);
+
+-- What people decided: privacy, first, second, override, recall, return, reject.
+CREATE TABLE decision (
+    id          text PRIMARY KEY,
+    item        text NOT NULL REFERENCES item (id),
+    kind        text NOT NULL,
+    verdict     text NOT NULL,
+    login       text NOT NULL,
+    person      text NOT NULL,            -- as it was at that moment
+    reason      text NOT NULL,
+    at          bigint NOT NULL
+);
+CREATE INDEX decision_item ON decision (item, at);
+
+-- To whom, for which services: fixed by the second approval.
+CREATE TABLE target (
+    item        text NOT NULL REFERENCES item (id),
+    provider    text NOT NULL REFERENCES provider (id),
+    services    integer NOT NULL,
+    PRIMARY KEY (item, provider)
+);
+
+-- The exact bytes of each version of a released indicator.
+CREATE TABLE object (
+    item        text NOT NULL REFERENCES item (id),
+    modified    bigint NOT NULL,
+    body        text NOT NULL,
+    added       bigint NOT NULL UNIQUE,   -- TAXII date_added, strictly rising
+    PRIMARY KEY (item, modified)
+);
+
+-- The log of each provider, see contract.Entry. Rows are never changed.
+CREATE TABLE entry (
+    provider    text NOT NULL REFERENCES provider (id),
+    seq         bigint NOT NULL,
+    item        text NOT NULL,
+    modified    bigint NOT NULL,
+    services    integer NOT NULL,
+    at          bigint NOT NULL,
+    PRIMARY KEY (provider, seq),
+    FOREIGN KEY (item, modified) REFERENCES object (item, modified)
+);
+CREATE INDEX entry_item ON entry (provider, item, seq);
+
+-- The delivery ledger: one row for each (item, provider, service), each state's
+-- moment kept, so that it can be read as of any date.
+CREATE TABLE delivery (
+    item          text NOT NULL REFERENCES item (id),
+    provider      text NOT NULL REFERENCES provider (id),
+    service       integer NOT NULL,       -- exactly one of contract.Services
+    add_seq       bigint NOT NULL,
+    remove_seq    bigint NOT NULL DEFAULT 0,
+    queued        bigint NOT NULL,
+    delivered     bigint NOT NULL DEFAULT 0,
+    loaded        bigint NOT NULL DEFAULT 0,
+    refused       bigint NOT NULL DEFAULT 0,
+    reason        text NOT NULL DEFAULT '',
+    removal_queued bigint NOT NULL DEFAULT 0,
+    removal_sent  bigint NOT NULL DEFAULT 0,
+    removed       bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (item, provider, service)
+);
+CREATE INDEX delivery_add ON delivery (provider, add_seq);
+CREATE INDEX delivery_remove ON delivery (provider, remove_seq);
+
+-- Every checkpoint that was handed out, and every receipt.
+CREATE TABLE checkpoint (
+    provider    text NOT NULL REFERENCES provider (id),
+    seq         bigint NOT NULL,
+    issued      bigint NOT NULL,
+    expires     bigint NOT NULL,
+    count       bigint NOT NULL,
+    root        text NOT NULL,
+    note        text NOT NULL,
+    PRIMARY KEY (provider, seq, issued)
+);
+CREATE TABLE ack (
+    provider    text NOT NULL REFERENCES provider (id),
+    digest      text NOT NULL,            -- SHA-256 of the body: the same ack counts once
+    serial      text NOT NULL,            -- of the certificate whose key signed it
+    seq         bigint NOT NULL,
+    root        text NOT NULL,
+    problem     text NOT NULL,
+    body        text NOT NULL,            -- exact JSON
+    signature   text NOT NULL,            -- base64
+    received    bigint NOT NULL,
+    PRIMARY KEY (provider, digest)
+);
+CREATE INDEX ack_received ON ack (provider, received);
+
+-- Anonymous counts. A window is kept as it came, and as cells.
+CREATE TABLE feedback_window (
+    provider    text NOT NULL REFERENCES provider (id),
+    day         bigint NOT NULL,
+    service     integer NOT NULL,
+    rules       bigint NOT NULL,
+    body        text NOT NULL,
+    received    bigint NOT NULL,
+    PRIMARY KEY (provider, day, service)
+);
+CREATE TABLE feedback_cell (
+    provider    text NOT NULL,
+    day         bigint NOT NULL,
+    service     integer NOT NULL,
+    number      integer NOT NULL,
+    item        text NOT NULL,            -- '' when only the category is told
+    category    integer NOT NULL,
+    sector      integer NOT NULL,
+    action      integer NOT NULL,
+    events      bigint NOT NULL,
+    customers   bigint NOT NULL,
+    wrong       bigint NOT NULL,
+    first_day   bigint NOT NULL,
+    last_day    bigint NOT NULL,
+    PRIMARY KEY (provider, day, service, number),
+    FOREIGN KEY (provider, day, service) REFERENCES feedback_window (provider, day, service)
+);
+CREATE INDEX feedback_item ON feedback_cell (item, day);
+CREATE TABLE feedback_refusal (
+    provider    text NOT NULL,
+    digest      text NOT NULL,            -- of the refused bytes, which are not kept
+    reason      text NOT NULL,
+    received    bigint NOT NULL,
+    PRIMARY KEY (provider, digest)
+);
+
+-- Names that may never be blocked, besides those that every program protects.
+CREATE TABLE protected_name (
+    name        text PRIMARY KEY,
+    reason      text NOT NULL,
+    added       bigint NOT NULL
+);
+
+-- +goose Down
