@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"time"
@@ -122,21 +123,26 @@ func (db *DB) Read(ctx context.Context, f func(*sql.Tx) error) error {
 	return f(tx)
 }
 
-const maxTries = 8
+// patience bounds for how long a transaction is tried again.
+const patience = 15 * time.Second
 
 // Write runs f in a serializable transaction and commits. f may run several
 // times, when PostgreSQL asks for a retry: it must not touch anything outside
 // the transaction that it cannot repeat.
 func (db *DB) Write(ctx context.Context, f func(*sql.Tx) error) error {
+	start := time.Now()
 	for try := 1; ; try++ {
 		err := db.once(ctx, f)
-		if err == nil || !retryable(err) || try == maxTries {
+		if err == nil || !retryable(err) || time.Since(start) > patience {
 			return err
 		}
+		// A random pause of up to 4, 8, 16 ... 128 ms: writers that met once
+		// should not meet again.
+		pause := rand.N(2 * time.Millisecond << min(try, 6))
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Duration(try*try) * 2 * time.Millisecond):
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(pause):
 		}
 	}
 }

@@ -20,7 +20,8 @@ CREATE TABLE account (
 CREATE TABLE session (
     token       text PRIMARY KEY,         -- SHA-256 of the cookie's value
     login       text NOT NULL REFERENCES account (login) ON DELETE CASCADE,
-    expires     bigint NOT NULL
+    created     bigint NOT NULL,          -- ends 12 hours after, however busy
+    expires     bigint NOT NULL           -- ends when nothing was asked until then
 );
 
 -- Append-only, hash-chained. See internal/audit.
@@ -35,6 +36,12 @@ CREATE TABLE audit (
     hash        text NOT NULL
 );
 CREATE INDEX audit_subject ON audit (subject, seq);
+CREATE TABLE audit_head (
+    one         integer PRIMARY KEY,      -- always 1: the table has one row
+    seq         bigint NOT NULL,          -- of the newest entry
+    hash        text NOT NULL             -- of the newest entry
+);
+INSERT INTO audit_head (one, seq, hash) VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
 
 -- Who gives indicators.
 CREATE TABLE source (
