@@ -1,0 +1,223 @@
+package indicator
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"ecs/internal/audit"
+	"ecs/internal/sqldb"
+)
+
+// Move takes an item to another state: it checks the table of transitions, the
+// guard of the new state and it.Version, writes the row and one audit entry.
+// Besides the state it writes what the caller has changed in it of privacy,
+// marking, validity and text ([Update] does the same without a move).
+//
+// On success it is the row as written. Errors: *[TransitionError],
+// *[GuardError], *[SamePersonError], [ErrVersion].
+func Move(ctx context.Context, tx *sql.Tx, it *Item, to State, actor, reason string) error {
+	if !CanMove(it.State, to) {
+		return &TransitionError{From: it.State, To: to}
+	}
+	ev, err := evidence(ctx, tx, it, to)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	err = Guard(it, to, ev, reason, now)
+	if err != nil {
+		return err
+	}
+	next := *it
+	next.State = to
+	if to == PrivacyGate {
+		next.Privacy, next.PrivacyNote = Undetermined, "" // whoever pulls it back wants a new answer
+	}
+	if to == Released && next.Released.IsZero() {
+		next.Released = now
+	}
+	if to.Ended() && next.Ended.IsZero() {
+		next.Ended = now
+	}
+	detail := map[string]any{"from": it.State, "to": to, "reason": reason}
+	if to == Purged {
+		detail["pattern_sha256"] = PatternKey(it.Pattern)
+		err = purge(ctx, tx, &next)
+		if err != nil {
+			return err
+		}
+	}
+	err = write(ctx, tx, &next, now)
+	if err != nil {
+		return err
+	}
+	err = audit.Append(ctx, tx, actor, "item.move", it.ID.String(), detail)
+	if err != nil {
+		return err
+	}
+	*it = next
+	return nil
+}
+
+// Update writes what a caller has changed in an item without moving it, checks
+// it.Version and writes one audit entry. What names the change in a few words:
+// it goes into the audit log.
+func Update(ctx context.Context, tx *sql.Tx, it *Item, actor, what string) error {
+	if it.State == Purged {
+		return ErrPurged
+	}
+	next := *it
+	err := write(ctx, tx, &next, time.Now().UTC().Truncate(time.Microsecond))
+	if err != nil {
+		return err
+	}
+	err = audit.Append(ctx, tx, actor, "item.update", it.ID.String(), map[string]any{"what": what, "state": it.State})
+	if err != nil {
+		return err
+	}
+	*it = next
+	return nil
+}
+
+// Advance takes an item as far as the automatic steps go, once people have
+// answered what stopped it: PRIVACY_GATE → MARKED when a determination is set,
+// MARKED → TECH_VALIDATION, and on to PENDING_FIRST when no technical stop is
+// left without two overrides. An item that has to wait stays where it is,
+// without an error.
+func Advance(ctx context.Context, tx *sql.Tx, it *Item, actor, reason string) error {
+	for {
+		var to State
+		switch it.State {
+		case Received:
+			to = PrivacyGate
+		case PrivacyGate:
+			if it.Privacy == Undetermined {
+				return nil
+			}
+			to = Marked
+		case Marked:
+			to = TechValidation
+		case TechValidation:
+			fs, err := Findings(ctx, tx, it.ID)
+			if err != nil {
+				return err
+			}
+			ds, err := Decisions(ctx, tx, it.ID)
+			if err != nil {
+				return err
+			}
+			if len(Stops(fs)) > 0 && !Overridden(ds) {
+				return nil
+			}
+			to = PendingFirst
+		default:
+			return nil
+		}
+		err := Move(ctx, tx, it, to, actor, reason)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func write(ctx context.Context, tx *sql.Tx, it *Item, now time.Time) error {
+	was := it.Version
+	it.Version++
+	if !now.After(it.Modified) { // the clock stood still or went back: modified always rises
+		now = it.Modified.Add(time.Microsecond)
+	}
+	it.Modified = now
+	key := PatternKey(it.Pattern)
+	if it.State.Ended() {
+		key = it.ID.String()
+	}
+	res, err := tx.ExecContext(ctx, `UPDATE item SET state = $3, version = $4, pattern = $5, pattern_key = $6, value = $7,
+		services = $8, category = $9, action = $10, confidence = $11, tlp = $12, enforce = $13, display = $14, notify = $15,
+		disclosure = $16, summary = $17, context = $18, privacy = $19, privacy_note = $20, editor = $21,
+		valid_from = $22, valid_until = $23, observed = $24, modified = $25, released = $26, ended = $27
+		WHERE id = $1 AND version = $2`,
+		it.ID.String(), was, string(it.State), it.Version, it.Pattern, key, it.Value,
+		int64(it.Services), int64(it.Category), int64(it.Action), int64(it.Confidence), int64(it.TLP),
+		it.Enforce, it.Display, it.Notify, int64(it.Disclosure), it.Summary, it.Context,
+		string(it.Privacy), it.PrivacyNote, it.Editor, sqldb.Time(it.ValidFrom), sqldb.Time(it.ValidUntil),
+		sqldb.Time(it.Observed), sqldb.Time(it.Modified), sqldb.Time(it.Released), sqldb.Time(it.Ended))
+	if err != nil {
+		return fmt.Errorf("indicator: write %s: %w", it.ID, err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return fmt.Errorf("indicator: %s: %w", it.ID, ErrVersion)
+	}
+	return nil
+}
+
+// purge empties everything that tells the content; the identifier, the states
+// and the decisions stay as a tombstone.
+func purge(ctx context.Context, tx *sql.Tx, it *Item) error {
+	it.Pattern, it.Value, it.Summary, it.Context, it.PrivacyNote = "", "", "", "", ""
+	_, err := tx.ExecContext(ctx, `UPDATE item_source SET original = '', reference = '' WHERE item = $1`, it.ID.String())
+	if err != nil {
+		return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM finding WHERE item = $1`, it.ID.String())
+	if err != nil {
+		return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
+	}
+	return nil
+}
+
+// evidence reads what the guard of the new state looks at, and no more: most
+// moves need nothing.
+func evidence(ctx context.Context, tx *sql.Tx, it *Item, to State) (Evidence, error) {
+	var ev Evidence
+	var err error
+	switch to {
+	case PendingFirst:
+		ev.Findings, err = Findings(ctx, tx, it.ID)
+		if err != nil {
+			return ev, err
+		}
+		ev.Decisions, err = Decisions(ctx, tx, it.ID)
+	case PendingSecond, Approved:
+		ev, err = People(ctx, tx, it)
+	case Released:
+		err = tx.QueryRowContext(ctx, `SELECT count(*) FROM target WHERE item = $1`, it.ID.String()).Scan(&ev.Targets)
+	}
+	return ev, err
+}
+
+// People reads who has acted on an item: its decisions, and the persons behind
+// its submitter and editor. [Duties] judges the answer.
+func People(ctx context.Context, q sqldb.Querier, it *Item) (Evidence, error) {
+	var ev Evidence
+	var err error
+	ev.Decisions, err = Decisions(ctx, q, it.ID)
+	if err != nil {
+		return ev, err
+	}
+	ev.Submitter, ev.Editor = it.Submitter, it.Editor
+	rows, err := q.QueryContext(ctx, `SELECT login, person FROM account WHERE login IN ($1, $2)`, it.Submitter, it.Editor)
+	if err != nil {
+		return ev, fmt.Errorf("indicator: people: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var login, person string
+		err = rows.Scan(&login, &person)
+		if err != nil {
+			return ev, err
+		}
+		if login == it.Submitter {
+			ev.Submitter = person
+		}
+		if login == it.Editor {
+			ev.Editor = person
+		}
+	}
+	return ev, rows.Err()
+}
