@@ -1,0 +1,150 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"ecs/contract"
+	"ecs/internal/sqldb"
+)
+
+// Config says how the desk works. Only Signer and Creator have no default.
+type Config struct {
+	// Signer signs checkpoints and rules with the program's key. The key itself
+	// never reaches the database.
+	Signer note.Signer
+	// Creator is the STIX identity (identity--UUID) of the program.
+	Creator string
+	// Rules are the feedback rules handed to every provider; zero means
+	// [contract.DefaultRules].
+	Rules contract.Rules
+	// CheckpointLife is how long a checkpoint may be believed; 1 h when zero. A
+	// new one is issued when a quarter of it has passed.
+	CheckpointLife time.Duration
+	// Overdue is how long a release may wait for its receipt; 60 min when zero.
+	Overdue time.Duration
+	// Tick is how often Run expires items, and looks for log entries that another
+	// hub on the same database has written; 1 s when zero.
+	Tick time.Duration
+	// Now is the clock; [time.Now] when nil.
+	Now func() time.Time
+	// Log receives what an operator should know; discarded when nil.
+	Log *slog.Logger
+}
+
+// Defaults of [Config].
+const (
+	DefaultCheckpointLife = time.Hour
+	DefaultOverdue        = time.Hour
+	DefaultTick           = time.Second
+)
+
+// Desk releases, recalls, hands out and accounts. It is safe for concurrent use.
+type Desk struct {
+	db    *sqldb.DB
+	cfg   Config
+	rules string // signed note
+	bell  bell
+	clock clock
+
+	mu    sync.Mutex
+	lists map[string]*follower // by provider
+}
+
+// New makes a desk on the hub's database.
+func New(db *sqldb.DB, cfg Config) (*Desk, error) {
+	if cfg.Signer == nil || cfg.Creator == "" {
+		return nil, errors.New("release: Config needs a Signer and a Creator")
+	}
+	if cfg.Rules == (contract.Rules{}) {
+		cfg.Rules = contract.DefaultRules
+	}
+	err := cfg.Rules.Check()
+	if err != nil {
+		return nil, fmt.Errorf("release: %w", err)
+	}
+	if cfg.CheckpointLife == 0 {
+		cfg.CheckpointLife = DefaultCheckpointLife
+	}
+	if cfg.CheckpointLife < time.Second {
+		return nil, errors.New("release: CheckpointLife below one second leaves no time to load a list")
+	}
+	if cfg.Overdue <= 0 {
+		cfg.Overdue = DefaultOverdue
+	}
+	if cfg.Tick <= 0 {
+		cfg.Tick = DefaultTick
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	signed, err := note.Sign(&note.Note{Text: cfg.Rules.Text()}, cfg.Signer)
+	if err != nil {
+		return nil, fmt.Errorf("release: sign the feedback rules: %w", err)
+	}
+	return &Desk{
+		db: db, cfg: cfg, rules: string(signed),
+		clock: clock{wall: cfg.Now}, lists: map[string]*follower{},
+	}, nil
+}
+
+// Rules gives the feedback rules that the desk hands out.
+func (d *Desk) Rules() contract.Rules { return d.cfg.Rules }
+
+// Run expires items, settles receipts and wakes waiters until ctx ends. What
+// fails is logged and tried again at the next tick; it returns ctx's error.
+func (d *Desk) Run(ctx context.Context) error {
+	t := time.NewTicker(d.cfg.Tick)
+	defer t.Stop()
+	for {
+		d.tick(ctx)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+func (d *Desk) tick(ctx context.Context) {
+	_, err := d.Expire(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: expire items", "error", err)
+	}
+	err = d.settle(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: settle receipts", "error", err)
+	}
+	err = d.look(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: look for new log entries", "error", err)
+	}
+}
+
+// clock never goes back within this process, whatever the wall clock does.
+type clock struct {
+	wall func() time.Time
+	mu   sync.Mutex
+	last time.Time
+}
+
+// now gives the time in microseconds precision, UTC.
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.wall().UTC().Truncate(time.Microsecond)
+	if t.Before(c.last) {
+		return c.last
+	}
+	c.last = t
+	return t
+}
