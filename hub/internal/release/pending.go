@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/indicator"
 	"ecs/internal/signin"
 	"ecs/internal/sqldb"
 )
@@ -18,8 +19,8 @@ var errLater = errors.New("release: being built")
 type follower struct{}
 type bell struct{}
 
-// Privacy records a determination ([NotPresent], [Removed], [Necessary]) on an item in PRIVACY_GATE.
-func (d *Desk) Privacy(ctx context.Context, acct signin.Account, ref Ref, determination, reason string) error {
+// Privacy records a determination on an item in PRIVACY_GATE and lets it go on.
+func (d *Desk) Privacy(ctx context.Context, acct signin.Account, ref Ref, determination indicator.Determination, reason string) error {
 	return errLater
 }
 
@@ -31,6 +32,11 @@ func (d *Desk) First(ctx context.Context, acct signin.Account, ref Ref, reason s
 // Second gives the second approval, fixes the targets and releases.
 func (d *Desk) Second(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
 	return Outcome{}, errLater
+}
+
+// Hold takes an item that is not released yet back to the privacy gate.
+func (d *Desk) Hold(ctx context.Context, acct signin.Account, ref Ref, reason string) error {
+	return errLater
 }
 
 // Override asks for (first person) or approves (second person) an override of all stop findings.

@@ -82,13 +82,6 @@ type Bulk struct {
 // MaxReported bounds the failures that a [Bulk] names one by one.
 const MaxReported = 1000
 
-// The privacy officer's determinations.
-const (
-	NotPresent = "PII-NOT-PRESENT"
-	Removed    = "PII-REMOVED"
-	Necessary  = "PII-NECESSARY-TO-UNDERSTAND-THREAT"
-)
-
 // Status is where one delivery stands.
 type Status string
 

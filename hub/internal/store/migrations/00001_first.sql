@@ -225,7 +225,9 @@ CREATE TABLE entry (
     seq         bigint NOT NULL,
     item        text NOT NULL,
     modified    bigint NOT NULL,
-    services    integer NOT NULL,
+    services    integer NOT NULL,         -- 0: out of force from here on
+    leaf        text NOT NULL,            -- contract.Entry.Leaf, '' when it takes out of force
+    until       bigint NOT NULL,          -- valid_until of the object, in whole milliseconds as the object has it
     at          bigint NOT NULL,
     PRIMARY KEY (provider, seq),
     FOREIGN KEY (item, modified) REFERENCES object (item, modified)
@@ -240,6 +242,7 @@ CREATE TABLE delivery (
     service       integer NOT NULL,       -- exactly one of contract.Services
     add_seq       bigint NOT NULL,
     remove_seq    bigint NOT NULL DEFAULT 0,
+    until         bigint NOT NULL,        -- valid_until as the object has it: both houses drop it then
     queued        bigint NOT NULL,
     delivered     bigint NOT NULL DEFAULT 0,
     loaded        bigint NOT NULL DEFAULT 0,
@@ -252,6 +255,7 @@ CREATE TABLE delivery (
 );
 CREATE INDEX delivery_add ON delivery (provider, add_seq);
 CREATE INDEX delivery_remove ON delivery (provider, remove_seq);
+CREATE INDEX delivery_until ON delivery (provider, until) WHERE removed = 0;
 
 -- Every checkpoint that was handed out, and every receipt.
 CREATE TABLE checkpoint (
