@@ -7,8 +7,8 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -138,12 +138,22 @@ func (s *Service) basic(r *http.Request, login, password string) (Account, error
 	return a, nil
 }
 
+// address gives what tries are counted by: an IPv4 address, or the /64 that one
+// IPv6 site has.
 func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	ip := a.Addr().Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	p, err := ip.Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return p.String()
 }
 
 func (s *Service) signIn(w http.ResponseWriter, r *http.Request) {

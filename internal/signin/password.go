@@ -16,8 +16,7 @@ import (
 const (
 	scheme   = "pbkdf2-sha256"
 	saltSize = 16
-	// letters has 32 characters, none that people confuse (0 o, 1 l i, 5 s left
-	// to the reader's font are out too: no 0, 1, l, o).
+	// letters has 32 characters; zero, one, l and o are out, which people confuse.
 	letters = "abcdefghijkmnpqrstuvwxyz23456789"
 	groups  = 5
 	inGroup = 4
@@ -91,7 +90,7 @@ func (s *Service) checkFrom(ctx context.Context, login, password, address string
 		s.count.failed.Add(1)
 		return Account{}, ErrCredentials
 	}
-	if !s.byLogin.allow(login) || (address != "" && !s.byAddress.allow(address)) {
+	if (address != "" && !s.byAddress.allow(address)) || !s.byLogin.allow(login) {
 		s.count.limited.Add(1)
 		return Account{}, ErrLimited
 	}

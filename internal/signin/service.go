@@ -22,8 +22,8 @@ type Config struct {
 	Public     []string      // path prefixes that need no sign-in, such as "/assets/"
 	Now        func() time.Time
 
-	// Page renders the sign-in page, with status 200, 401, 403 or 429 already chosen
-	// but not yet written. A plain page is used when nil.
+	// Page renders the sign-in page and answers with this status (200, 400, 401,
+	// 429 or 503). A plain page is used when nil.
 	Page func(w http.ResponseWriter, r *http.Request, status int, p Page)
 }
 
