@@ -92,6 +92,7 @@ CREATE TABLE sighting (
     first       bigint NOT NULL,
     last        bigint NOT NULL,
     verdict     text NOT NULL DEFAULT '', -- '', 'true', 'false' (confirmed false positive)
+    notify      boolean NOT NULL,         -- whether the marking lets the customer be told
     notice      bigint NOT NULL DEFAULT 0 -- the notice that tells of it
 );
 CREATE UNIQUE INDEX sighting_same ON sighting (indicator, customer, service, action, client, peer, what, hour);
@@ -147,12 +148,12 @@ CREATE TABLE consented (
     PRIMARY KEY (day, service, indicator, action, customer)
 );
 
--- Receipts that the hub has not confirmed yet, oldest first.
-CREATE TABLE outbox (
-    id          bigint PRIMARY KEY,
-    kind        text NOT NULL,            -- ack
-    body        text NOT NULL,
-    created     bigint NOT NULL
+-- What link has to remember besides the vault: the last receipt that the hub
+-- confirmed. Receipts themselves are made anew from the list in force until one
+-- is confirmed, so none can be lost.
+CREATE TABLE link_state (
+    name        text PRIMARY KEY,
+    value       text NOT NULL
 );
 
 -- Mail in quarantine; the message itself is an encrypted file named by id.
