@@ -217,7 +217,7 @@ func clip(v string) string {
 		return v
 	}
 	n := most
-	for !utf8.RuneStart(v[n]) {
+	for n > 0 && !utf8.RuneStart(v[n]) {
 		n--
 	}
 	return v[:n] + "…"

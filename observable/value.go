@@ -1,10 +1,12 @@
 package observable
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // protocols that a pattern or a list may name, as STIX spells them
@@ -55,9 +57,12 @@ func FromValue(v string) (Atom, error) {
 	if len(v) > maxInput {
 		return Atom{}, fmt.Errorf("value of %d bytes, limit %d", len(v), maxInput)
 	}
+	if !utf8.ValidString(v) {
+		return Atom{}, errors.New("value is not valid UTF-8")
+	}
 	v = refang(strings.TrimSpace(v))
 	if v == "" {
-		return Atom{}, fmt.Errorf("value is empty")
+		return Atom{}, errors.New("value is empty")
 	}
 	if isHex(v) {
 		for _, k := range []Kind{MD5, SHA1, SHA256, SHA512} {

@@ -1,0 +1,485 @@
+package pattern
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits bounds what a pattern may ask of its reader. A zero field takes the
+// value of [DefaultLimits].
+type Limits struct {
+	Bytes int // length of the text
+	Depth int // nested parentheses
+	Nodes int // observations, qualifiers, comparisons, path steps and constants in all
+}
+
+// DefaultLimits are far above what people and tools write.
+var DefaultLimits = Limits{Bytes: 64 << 10, Depth: 64, Nodes: 10000}
+
+// Parse reads a pattern under [DefaultLimits]. The error is an [*Error].
+func Parse(text string) (*Pattern, error) { return DefaultLimits.Parse(text) }
+
+// Parse reads a pattern. The error is an [*Error].
+func (lim Limits) Parse(text string) (*Pattern, error) {
+	if lim.Bytes == 0 {
+		lim.Bytes = DefaultLimits.Bytes
+	}
+	if lim.Depth == 0 {
+		lim.Depth = DefaultLimits.Depth
+	}
+	if lim.Nodes == 0 {
+		lim.Nodes = DefaultLimits.Nodes
+	}
+	if len(text) > lim.Bytes {
+		return nil, fail(lim.Bytes, "pattern of %d bytes, limit %d", len(text), lim.Bytes)
+	}
+	if !utf8.ValidString(text) {
+		return nil, fail(invalidAt(text), "not valid UTF-8")
+	}
+	p := &parser{lex: lexer{src: text}, lim: lim}
+	root, err := p.pattern()
+	if err != nil {
+		return nil, err
+	}
+	return &Pattern{Root: root}, nil
+}
+
+func invalidAt(s string) int {
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return len(s)
+}
+
+type parser struct {
+	lex   lexer
+	tok   token // the one to be looked at
+	lim   Limits
+	depth int
+	nodes int
+}
+
+func (p *parser) pattern() (Observation, *Error) {
+	err := p.advance()
+	if err != nil {
+		return nil, err
+	}
+	root, err := p.followed()
+	if err != nil {
+		return nil, err
+	}
+	if p.tok.kind != tokEnd {
+		return nil, fail(p.tok.pos, "want AND, OR, FOLLOWEDBY, a qualifier or the end, got %s", p.tok)
+	}
+	return root, nil
+}
+
+func (p *parser) advance() *Error {
+	t, err := p.lex.next()
+	p.tok = t
+	return err
+}
+
+func (p *parser) symbol(s string) bool  { return p.tok.kind == tokSymbol && p.tok.text == s }
+func (p *parser) keyword(s string) bool { return p.tok.kind == tokKeyword && p.tok.text == s }
+
+// expect passes a symbol or a keyword.
+func (p *parser) expect(s string) *Error {
+	if p.symbol(s) || p.keyword(s) {
+		return p.advance()
+	}
+	return fail(p.tok.pos, "want %s, got %s", s, p.tok)
+}
+
+// node counts against the budget.
+func (p *parser) node() *Error {
+	p.nodes++
+	if p.nodes > p.lim.Nodes {
+		return fail(p.tok.pos, "pattern with more than %d parts", p.lim.Nodes)
+	}
+	return nil
+}
+
+// nested reads what stands in parentheses, which are open.
+func (p *parser) enter() *Error {
+	p.depth++
+	if p.depth > p.lim.Depth {
+		return fail(p.tok.pos, "parentheses nested deeper than %d", p.lim.Depth)
+	}
+	return p.advance()
+}
+
+func (p *parser) leave() *Error {
+	p.depth--
+	return p.expect(")")
+}
+
+// followed reads observations joined by FOLLOWEDBY, which binds least.
+func (p *parser) followed() (Observation, *Error) {
+	first, err := p.observations(Or)
+	if err != nil || !p.keyword("FOLLOWEDBY") {
+		return first, err
+	}
+	out := &Combined{Op: FollowedBy}
+	if c, ok := first.(*Combined); ok && c.Op == FollowedBy {
+		out.Items = c.Items
+	} else {
+		out.Items = []Observation{first}
+	}
+	for p.keyword("FOLLOWEDBY") {
+		err = p.advance()
+		if err != nil {
+			return nil, err
+		}
+		next, err := p.observations(Or)
+		if err != nil {
+			return nil, err
+		}
+		out.Items = append(out.Items, next)
+	}
+	return out, nil
+}
+
+// observations reads observations joined by op, And or Or.
+func (p *parser) observations(op Join) (Observation, *Error) {
+	out := &Combined{Op: op}
+	for {
+		var o Observation
+		var err *Error
+		if op == Or {
+			o, err = p.observations(And)
+		} else {
+			o, err = p.qualified()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c, ok := o.(*Combined); ok && c.Op == op {
+			out.Items = append(out.Items, c.Items...)
+		} else {
+			out.Items = append(out.Items, o)
+		}
+		if !p.keyword(op.String()) {
+			break
+		}
+		err = p.advance()
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(out.Items) == 1 {
+		return out.Items[0], nil
+	}
+	return out, nil
+}
+
+// qualified reads one observation, or several in parentheses, and qualifiers.
+func (p *parser) qualified() (Observation, *Error) {
+	err := p.node()
+	if err != nil {
+		return nil, err
+	}
+	var o Observation
+	switch {
+	case p.symbol("["):
+		pos := p.tok.pos
+		err = p.advance()
+		if err != nil {
+			return nil, err
+		}
+		expr, err := p.comparisons(Or)
+		if err != nil {
+			return nil, err
+		}
+		err = p.expect("]")
+		if err != nil {
+			return nil, err
+		}
+		o = &Observe{Expr: expr, Pos: pos}
+	case p.symbol("("):
+		err = p.enter()
+		if err != nil {
+			return nil, err
+		}
+		o, err = p.followed()
+		if err != nil {
+			return nil, err
+		}
+		err = p.leave()
+		if err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fail(p.tok.pos, "want an observation in brackets, got %s", p.tok)
+	}
+	var seen []string
+	for p.keyword("WITHIN") || p.keyword("REPEATS") || p.keyword("START") {
+		pos, name := p.tok.pos, p.tok.text
+		if slices.Contains(seen, name) {
+			return nil, fail(pos, "%s twice on one observation", name)
+		}
+		seen = append(seen, name)
+		err = p.node()
+		if err != nil {
+			return nil, err
+		}
+		q, err := p.qualifier()
+		if err != nil {
+			return nil, err
+		}
+		o = &Qualified{Of: o, With: q, Pos: pos}
+	}
+	return o, nil
+}
+
+func (p *parser) qualifier() (Qualifier, *Error) {
+	name := p.tok.text
+	err := p.advance()
+	if err != nil {
+		return nil, err
+	}
+	pos := p.tok.pos
+	first, err := p.literal()
+	if err != nil {
+		return nil, err
+	}
+	switch name {
+	case "WITHIN":
+		if !(first.Kind == Int && first.Int > 0 || first.Kind == Float && first.Float > 0) {
+			return nil, fail(pos, "WITHIN wants a number above zero")
+		}
+		return Within{first}, p.expect("SECONDS")
+	case "REPEATS":
+		if first.Kind != Int || first.Int < 1 {
+			return nil, fail(pos, "REPEATS wants an integer above zero")
+		}
+		return Repeats{first.Int}, p.expect("TIMES")
+	default:
+		err = p.expect("STOP")
+		if err != nil {
+			return nil, err
+		}
+		stop, err := p.literal()
+		if err != nil {
+			return nil, err
+		}
+		if first.Kind != Timestamp || stop.Kind != Timestamp || !stop.Time.After(first.Time) {
+			return nil, fail(pos, "START and STOP want two timestamps, t'...', the second one later")
+		}
+		return StartStop{first.Time, stop.Time}, nil
+	}
+}
+
+// comparisons reads comparisons joined by op, And or Or.
+func (p *parser) comparisons(op Join) (Comparison, *Error) {
+	out := &Logic{Op: op}
+	for {
+		var c Comparison
+		var err *Error
+		if op == Or {
+			c, err = p.comparisons(And)
+		} else {
+			c, err = p.test()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if l, ok := c.(*Logic); ok && l.Op == op {
+			out.Items = append(out.Items, l.Items...)
+		} else {
+			out.Items = append(out.Items, c)
+		}
+		if !p.keyword(op.String()) {
+			break
+		}
+		err = p.advance()
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(out.Items) == 1 {
+		return out.Items[0], nil
+	}
+	return out, nil
+}
+
+var operators = map[string]Op{
+	"=": Equal, "==": Equal, "!=": NotEqual, "<>": NotEqual, ">": Greater, "<": Less, ">=": GreaterEqual,
+	"<=": LessEqual, "IN": In, "LIKE": Like, "MATCHES": Matches, "ISSUBSET": IsSubset, "ISSUPERSET": IsSuperset,
+}
+
+// test reads one comparison, or several in parentheses.
+func (p *parser) test() (Comparison, *Error) {
+	err := p.node()
+	if err != nil {
+		return nil, err
+	}
+	t := &Test{Pos: p.tok.pos}
+	switch {
+	case p.symbol("("):
+		err = p.enter()
+		if err != nil {
+			return nil, err
+		}
+		c, err := p.comparisons(Or)
+		if err != nil {
+			return nil, err
+		}
+		return c, p.leave()
+	case p.keyword("EXISTS"):
+		err = p.advance()
+		if err != nil {
+			return nil, err
+		}
+		t.Op = Exists
+		t.Path, err = p.path()
+		return t, err
+	case p.tok.kind != tokName:
+		return nil, fail(p.tok.pos, "want an object type or a parenthesis, got %s", p.tok)
+	}
+	t.Path, err = p.path()
+	if err != nil {
+		return nil, err
+	}
+	if p.keyword("NOT") {
+		t.Not = true
+		err = p.advance()
+		if err != nil {
+			return nil, err
+		}
+	}
+	op, ok := operators[p.tok.text]
+	if !ok || p.tok.kind != tokSymbol && p.tok.kind != tokKeyword {
+		return nil, fail(p.tok.pos, "want a comparison operator, got %s", p.tok)
+	}
+	t.Op = op
+	err = p.advance()
+	if err != nil {
+		return nil, err
+	}
+	return t, p.values(t)
+}
+
+// values reads the constant or constants after an operator.
+func (p *parser) values(t *Test) *Error {
+	if t.Op == In {
+		return p.set(t)
+	}
+	pos := p.tok.pos
+	v, err := p.literal()
+	if err != nil {
+		return err
+	}
+	switch t.Op {
+	case Like, Matches, IsSubset, IsSuperset:
+		if v.Kind != String {
+			return fail(pos, "%s wants a string", t.Op)
+		}
+	case Greater, Less, GreaterEqual, LessEqual:
+		if v.Kind == Bool {
+			return fail(pos, "true and false have no order")
+		}
+	}
+	t.Values = []Literal{v}
+	return nil
+}
+
+func (p *parser) set(t *Test) *Error {
+	err := p.expect("(")
+	if err != nil {
+		return err
+	}
+	for !p.symbol(")") {
+		if len(t.Values) > 0 {
+			err = p.expect(",")
+			if err != nil {
+				return err
+			}
+		}
+		v, err := p.literal()
+		if err != nil {
+			return err
+		}
+		t.Values = append(t.Values, v)
+	}
+	return p.advance()
+}
+
+func (p *parser) path() (Path, *Error) {
+	if p.tok.kind != tokName {
+		return Path{}, fail(p.tok.pos, "want an object type, got %s", p.tok)
+	}
+	out := Path{Type: p.tok.text}
+	err := p.advance()
+	if err != nil {
+		return Path{}, err
+	}
+	err = p.expect(":")
+	if err != nil {
+		return Path{}, err
+	}
+	step, err := p.key()
+	for {
+		if err != nil {
+			return Path{}, err
+		}
+		out.Steps = append(out.Steps, step)
+		switch {
+		case p.symbol("."):
+			err = p.advance()
+			if err == nil {
+				step, err = p.key()
+			}
+		case p.symbol("["):
+			step, err = p.index()
+		default:
+			return out, nil
+		}
+	}
+}
+
+func (p *parser) key() (Step, *Error) {
+	err := p.node()
+	if err != nil {
+		return Step{}, err
+	}
+	switch {
+	case p.tok.kind == tokString:
+	case p.tok.kind != tokName:
+		return Step{}, fail(p.tok.pos, "want the name of a property, got %s", p.tok)
+	case strings.Contains(p.tok.text, "-"):
+		return Step{}, fail(p.tok.pos, "a property name with a hyphen must stand in single quotes: '%s'", p.tok.text)
+	}
+	s := Step{Key: p.tok.text}
+	return s, p.advance()
+}
+
+func (p *parser) index() (Step, *Error) {
+	err := p.node()
+	if err != nil {
+		return Step{}, err
+	}
+	err = p.advance()
+	if err != nil {
+		return Step{}, err
+	}
+	s := Step{Kind: Any}
+	if !p.symbol("*") {
+		n, bad := strconv.Atoi(p.tok.text)
+		if p.tok.kind != tokNumber || bad != nil || n < 0 {
+			return Step{}, fail(p.tok.pos, "want * or the number of an element from 0, got %s", p.tok)
+		}
+		s = Step{Kind: Index, Index: n}
+	}
+	err = p.advance()
+	if err != nil {
+		return Step{}, err
+	}
+	return s, p.expect("]")
+}
