@@ -101,9 +101,9 @@ func ParseRules(text string) (*Rules, error) {
 
 // Check refuses rules that would let a cell speak of too few customers.
 func (r *Rules) Check() error {
-	if r.MinCustomers < 3 || r.MinEvents < r.MinCustomers || r.MaxShare < 1 || r.MaxShare > 80 ||
+	if r.MinCustomers < 5 || r.MinEvents < r.MinCustomers || r.MaxShare < 1 || r.MaxShare > 80 ||
 		r.DayLength < time.Second || r.DayLength > 24*time.Hour {
-		return fmt.Errorf("contract: feedback rules are weaker than the floor (3 customers, one event each, no customer above 80 percent, a day of at most 24 h)")
+		return fmt.Errorf("contract: feedback rules are weaker than the floor (5 customers, one event each, no customer above 80 percent, a day of at most 24 h)")
 	}
 	return nil
 }
