@@ -140,10 +140,16 @@ type Issued struct {
 // ErrRequest says that a certificate request cannot be honored.
 var ErrRequest = errors.New("certs: bad certificate request")
 
-// IssueNode makes a client certificate for the key of a PKCS #10 request. Of
-// the request it takes the key and, as the node's name, the common name; the
-// provider is what the caller knows it to be.
-func (a *Authority) IssueNode(csr []byte, provider string, life time.Duration) (*Issued, error) {
+// Requested is what a certificate request may ask for.
+type Requested struct {
+	Node      string // its common name
+	PublicKey []byte // DER, SubjectPublicKeyInfo
+	key       *ecdsa.PublicKey
+}
+
+// CheckRequest reads a PKCS #10 request, whose signature proves that the sender
+// has the key. It fails with [ErrRequest].
+func CheckRequest(csr []byte) (*Requested, error) {
 	if len(csr) > 16<<10 {
 		return nil, fmt.Errorf("%w: more than 16 KiB", ErrRequest)
 	}
@@ -159,10 +165,21 @@ func (a *Authority) IssueNode(csr []byte, provider string, life time.Duration) (
 	if !ok || key.Curve != elliptic.P256() {
 		return nil, fmt.Errorf("%w: want an ECDSA key on P-256", ErrRequest)
 	}
-	node := r.Subject.CommonName
-	if !Name(node) {
+	if !Name(r.Subject.CommonName) {
 		return nil, fmt.Errorf("%w: the common name must be the node's name, 1 to 63 of a-z, 0-9 and dash", ErrRequest)
 	}
+	return &Requested{Node: r.Subject.CommonName, PublicKey: r.RawSubjectPublicKeyInfo, key: key}, nil
+}
+
+// IssueNode makes a client certificate for the key of a PKCS #10 request. Of
+// the request it takes the key and, as the node's name, the common name; the
+// provider is what the caller knows it to be.
+func (a *Authority) IssueNode(csr []byte, provider string, life time.Duration) (*Issued, error) {
+	r, err := CheckRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	node, key := r.Node, r.key
 	if !Name(provider) {
 		return nil, fmt.Errorf("%w: provider %q is not a short name", ErrRequest, provider)
 	}

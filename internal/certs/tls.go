@@ -123,9 +123,9 @@ func ClientConfig(authority *x509.Certificate, current func() *tls.Certificate) 
 }
 
 // EnrolConfig is for the first contact, when the node knows only the pin of the
-// authority: the server must show a certificate with that pin and one for its
-// own name that it has signed.
-func EnrolConfig(pin string) *tls.Config {
+// authority: the server must show a certificate with that pin, and one for host
+// (a name or an address) that it has signed.
+func EnrolConfig(host, pin string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		// The usual check needs roots that the node does not have yet; the one
@@ -138,7 +138,7 @@ func EnrolConfig(pin string) *tls.Config {
 				}
 				roots := x509.NewCertPool()
 				roots.AddCert(ca)
-				_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: c.ServerName})
+				_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: host})
 				if err != nil {
 					return fmt.Errorf("certs: hub: %w", err)
 				}

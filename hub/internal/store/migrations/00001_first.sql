@@ -68,31 +68,51 @@ CREATE TABLE provider (
     head        bigint NOT NULL DEFAULT 0,-- highest sequence number of its log
     created     bigint NOT NULL
 );
+-- Each change of a provider's or an entity's state, never changed.
+CREATE TABLE step (
+    subject     text NOT NULL,            -- 'provider' or 'entity'
+    id          text NOT NULL,
+    number      bigint NOT NULL,          -- running number for this id
+    state       text NOT NULL,            -- reached by it
+    login       text NOT NULL,
+    person      text NOT NULL,
+    reason      text NOT NULL,
+    at          bigint NOT NULL,
+    PRIMARY KEY (subject, id, number)
+);
 CREATE TABLE token (
     hash        text PRIMARY KEY,         -- SHA-256 of the one-time token
     provider    text NOT NULL REFERENCES provider (id),
     expires     bigint NOT NULL,
-    used        bigint NOT NULL DEFAULT 0
+    used        bigint NOT NULL DEFAULT 0,
+    key         text NOT NULL DEFAULT ''  -- SHA-256 of the public key that used it: a lost answer may be asked for again
 );
 CREATE TABLE node (
     serial      text PRIMARY KEY,         -- of the certificate, hexadecimal
     provider    text NOT NULL REFERENCES provider (id),
+    name        text NOT NULL,            -- of the node
     certificate text NOT NULL,            -- DER, base64
     not_after   bigint NOT NULL,
     issued      bigint NOT NULL,
     revoked     bigint NOT NULL DEFAULT 0
 );
+CREATE INDEX node_provider ON node (provider, name, issued);
 
 -- Who is protected, and in which of the sectors.
 CREATE TABLE sector (
     number      integer PRIMARY KEY,      -- contract.Sector
-    name        text NOT NULL,
-    agency      text NOT NULL             -- sector-specific agency
+    name        text NOT NULL
+);
+CREATE TABLE sector_agency (
+    sector      integer NOT NULL REFERENCES sector (number),
+    agency      text NOT NULL,            -- sector-specific agency; some sectors have two
+    PRIMARY KEY (sector, agency)
 );
 CREATE TABLE entity (
     id          text PRIMARY KEY,
     name        text NOT NULL,
     state       text NOT NULL,            -- program.md 4b
+    criterion   text NOT NULL,            -- which criterion of eligibility it claims
     created     bigint NOT NULL
 );
 CREATE TABLE entity_sector (
