@@ -55,6 +55,10 @@ type Desk struct {
 
 	mu    sync.Mutex
 	lists map[string]*follower // by provider
+
+	// Providers with receipts whose items are not all moved to IN_FORCE yet.
+	unsettled map[string]struct{}
+	settled   bool // all providers were looked at once since the start
 }
 
 // New makes a desk on the hub's database.
@@ -94,6 +98,7 @@ func New(db *sqldb.DB, cfg Config) (*Desk, error) {
 	return &Desk{
 		db: db, cfg: cfg, rules: string(signed),
 		clock: clock{wall: cfg.Now}, lists: map[string]*follower{},
+		unsettled: map[string]struct{}{},
 	}, nil
 }
 
@@ -130,7 +135,8 @@ func (d *Desk) tick(ctx context.Context) {
 	}
 }
 
-// clock never goes back within this process, whatever the wall clock does.
+// clock rises with each reading within this process, whatever the wall clock
+// does, so that no two moments in the ledger are the same by chance.
 type clock struct {
 	wall func() time.Time
 	mu   sync.Mutex
@@ -142,8 +148,8 @@ func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.wall().UTC().Truncate(time.Microsecond)
-	if t.Before(c.last) {
-		return c.last
+	if !t.After(c.last) {
+		t = c.last.Add(time.Microsecond)
 	}
 	c.last = t
 	return t

@@ -29,6 +29,7 @@ var (
 	// ErrNoTarget means that every target was refused; the reasons stand in the
 	// [Outcome].
 	ErrNoTarget = errors.New("release: no provider may receive the item; see the reason at each target")
+	errObject   = errors.New("release: the item cannot be written as an object for providers")
 	// ErrProvider means that there is no such provider, or that it left the program.
 	ErrProvider = errors.New("release: no such provider in the program")
 	// ErrAck means that a receipt cannot be believed and changed nothing.

@@ -288,6 +288,7 @@ CREATE TABLE checkpoint (
     note        text NOT NULL,
     PRIMARY KEY (provider, seq, issued)
 );
+CREATE INDEX checkpoint_newest ON checkpoint (provider, issued);
 CREATE TABLE ack (
     provider    text NOT NULL REFERENCES provider (id),
     digest      text NOT NULL,            -- SHA-256 of the body: the same ack counts once

@@ -1,0 +1,180 @@
+package release
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ecs/contract"
+	"ecs/hub/internal/indicator"
+	"ecs/internal/sqldb"
+)
+
+// shelf collects what one transaction publishes and writes it in few, wide
+// statements at the end. Nothing of it may be seen outside before the commit.
+type shelf struct {
+	now     time.Time
+	objects [][]any            // item, modified, body; added comes with flush
+	entries map[string][]entry // by provider
+}
+
+type entry struct {
+	item     string
+	modified int64
+	services contract.Services // 0 takes out of force
+	leaf     string
+	until    int64
+}
+
+func newShelf(now time.Time) *shelf { return &shelf{now: now, entries: map[string][]entry{}} }
+
+// object makes the bytes of an item's first released version.
+func (d *Desk) object(it *indicator.Item, now time.Time) (*contract.Indicator, []byte, error) {
+	x := &contract.Indicator{
+		ID: it.ID, CreatedBy: d.cfg.Creator,
+		Created: milli(it.Created), Modified: milli(now), Pattern: it.Pattern,
+		ValidFrom: milli(it.ValidFrom), ValidUntil: milli(it.ValidUntil), Confidence: it.Confidence, Marking: it.TLP,
+		Category: it.Category, Action: it.Action, Summary: it.Summary, Disclosure: it.Disclosure,
+		Enforce: it.Enforce, Display: it.Display, Notify: it.Notify,
+	}
+	if x.Modified.Before(x.Created) { // the clock went back: STIX 2.1 section 3.2 has modified >= created
+		x.Modified = x.Created
+	}
+	body, err := x.Canonical()
+	return x, body, err
+}
+
+// add puts an item in force for the targets.
+func (s *shelf) add(x *contract.Indicator, body []byte, targets []Target) {
+	id, modified := x.ID.String(), sqldb.Time(x.Modified)
+	s.objects = append(s.objects, []any{id, modified, string(body)})
+	for _, t := range targets {
+		leaf := (&contract.Entry{Services: t.Services, Object: body}).Leaf()
+		s.entries[t.Provider] = append(s.entries[t.Provider], entry{
+			item: id, modified: modified, services: t.Services, leaf: leaf.String(), until: sqldb.Time(x.ValidUntil),
+		})
+	}
+}
+
+// remove takes an item out of force at the providers.
+func (s *shelf) remove(x *contract.Indicator, body []byte, providers []string) {
+	id, modified := x.ID.String(), sqldb.Time(x.Modified)
+	s.objects = append(s.objects, []any{id, modified, string(body)})
+	for _, p := range providers {
+		s.entries[p] = append(s.entries[p], entry{item: id, modified: modified, until: sqldb.Time(x.ValidUntil)})
+	}
+}
+
+// flush numbers and writes everything. Providers are taken in one order, so
+// that two hubs cannot wait for each other.
+func (s *shelf) flush(ctx context.Context, tx *sql.Tx) error {
+	if len(s.objects) == 0 {
+		return nil
+	}
+	now := sqldb.Time(s.now)
+	var last int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(added), 0) FROM object`).Scan(&last)
+	if err != nil {
+		return fmt.Errorf("release: newest object: %w", err)
+	}
+	added := max(now, last+1)
+	for i := range s.objects {
+		s.objects[i] = append(s.objects[i], added+int64(i))
+	}
+	err = insert(ctx, tx, `INSERT INTO object (item, modified, body, added) VALUES `, s.objects)
+	if err != nil {
+		return fmt.Errorf("release: objects: %w", err)
+	}
+	for _, p := range slices.Sorted(maps.Keys(s.entries)) {
+		err = s.book(ctx, tx, p, s.entries[p], now)
+		if err != nil {
+			return fmt.Errorf("release: log of %s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// book writes a provider's log entries and ledger rows.
+func (s *shelf) book(ctx context.Context, tx *sql.Tx, provider string, es []entry, now int64) error {
+	var head int64
+	err := tx.QueryRowContext(ctx, `UPDATE provider SET head = head + $2 WHERE id = $1 RETURNING head`, provider, int64(len(es))).Scan(&head)
+	if err != nil {
+		return err
+	}
+	seq := head - int64(len(es))
+	var lines, rows [][]any
+	for _, e := range es {
+		seq++
+		lines = append(lines, []any{provider, seq, e.item, e.modified, int64(e.services), e.leaf, e.until, now})
+		for _, svc := range e.services.Each() {
+			rows = append(rows, []any{e.item, provider, int64(svc), seq, e.until, now})
+		}
+		if e.services != 0 {
+			continue
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE delivery SET remove_seq = $3, removal_queued = $4
+			WHERE item = $1 AND provider = $2 AND remove_seq = 0`, e.item, provider, seq, now)
+		if err != nil {
+			return err
+		}
+	}
+	err = insert(ctx, tx, `INSERT INTO entry (provider, seq, item, modified, services, leaf, until, at) VALUES `, lines)
+	if err != nil {
+		return err
+	}
+	return insert(ctx, tx, `INSERT INTO delivery (item, provider, service, add_seq, until, queued) VALUES `, rows)
+}
+
+// insert writes many rows with few statements; both engines take more than the
+// 8,000 parameters that one of them has here at most.
+func insert(ctx context.Context, tx *sql.Tx, head string, rows [][]any) error {
+	const most = 8000
+	for len(rows) > 0 {
+		width := len(rows[0])
+		n := min(len(rows), most/width)
+		var b strings.Builder
+		b.WriteString(head)
+		args := make([]any, 0, n*width)
+		for i, row := range rows[:n] {
+			for j := range row {
+				switch {
+				case j > 0:
+					b.WriteByte(',')
+				case i > 0:
+					b.WriteString(",(")
+				default:
+					b.WriteByte('(')
+				}
+				b.WriteByte('$')
+				b.WriteString(strconv.Itoa(len(args) + j + 1))
+			}
+			b.WriteByte(')')
+			args = append(args, row...)
+		}
+		_, err := tx.ExecContext(ctx, b.String(), args...)
+		if err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// milli cuts to the precision that an object has.
+func milli(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+func parseLeaf(text string) (contract.Digest, error) {
+	var d contract.Digest
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(d) {
+		return d, fmt.Errorf("release: stored leaf is not a digest")
+	}
+	copy(d[:], b)
+	return d, nil
+}

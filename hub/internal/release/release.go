@@ -1,0 +1,312 @@
+package release
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ecs/contract"
+	"ecs/hub/internal/indicator"
+	"ecs/internal/signin"
+	"ecs/internal/sqldb"
+)
+
+// Second gives the second approval, fixes the targets and releases, all at
+// once. Targets that may not receive the item are refused with a reason and the
+// rest goes on; when none is left, nothing changes and the error wraps
+// [ErrNoTarget].
+func (d *Desk) Second(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
+	var out Outcome
+	err := d.act(ctx, acct, reason, []string{roleAuthority}, func(tx *sql.Tx, reason string) error {
+		r, err := d.session(ctx, tx, acct, reason, targets)
+		if err != nil {
+			return err
+		}
+		out, err = r.second(ctx, ref)
+		if err != nil {
+			return err
+		}
+		return r.shelf.flush(ctx, tx)
+	})
+	if err != nil {
+		out.Released = nil
+		return out, err
+	}
+	for _, t := range out.Released {
+		d.bell.ring(t.Provider)
+	}
+	return out, nil
+}
+
+// session is what all items of one releasing transaction share.
+type session struct {
+	d         *Desk
+	tx        *sql.Tx
+	acct      signin.Account
+	reason    string
+	now       time.Time
+	targets   []Target
+	providers map[string]provider
+	shelf     *shelf
+}
+
+func (d *Desk) session(ctx context.Context, tx *sql.Tx, acct signin.Account, reason string, targets []Target) (*session, error) {
+	err := mayStart(ctx, tx, acct)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := readProviders(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	now := d.clock.now()
+	return &session{
+		d: d, tx: tx, acct: acct, reason: reason, now: now,
+		targets: merge(targets), providers: providers, shelf: newShelf(now),
+	}, nil
+}
+
+// second releases one item within the session. After an error the transaction
+// may hold part of it: the caller rolls back, to a savepoint or altogether.
+func (r *session) second(ctx context.Context, ref Ref) (Outcome, error) {
+	out := Outcome{ID: ref.ID, At: r.now}
+	it, err := open(ctx, r.tx, ref, indicator.PendingSecond)
+	if err != nil {
+		return out, err
+	}
+	if !milli(it.ValidUntil).After(r.now) {
+		return out, fmt.Errorf("%w: %s was valid until %s", ErrState, it.ID, it.ValidUntil.Format(time.RFC3339))
+	}
+	ev, err := duties(ctx, r.tx, &it, r.acct, indicator.KindSecond)
+	if err != nil {
+		return out, err
+	}
+	err = stopped(ctx, r.tx, it.ID, ev.Decisions)
+	if err != nil {
+		return out, err
+	}
+	out.Released, out.Refused = judge(&it, r.targets, r.providers, r.now)
+	alive, err := authorized(ctx, r.tx, it.ID, r.now)
+	if err != nil {
+		return out, err
+	}
+	if !alive {
+		for _, t := range out.Released {
+			out.Refused = append(out.Refused, Refused{Target: t, Reason: "no source that named the item has an authority in force"})
+		}
+		out.Released = nil
+	}
+	if len(out.Released) == 0 {
+		return out, fmt.Errorf("%w: %s", ErrNoTarget, reasons(out.Refused))
+	}
+	x, body, err := r.d.object(&it, r.now)
+	if err != nil {
+		return out, fmt.Errorf("%w: %w", errObject, err)
+	}
+	err = r.d.decide(ctx, r.tx, r.acct, it.ID, indicator.KindSecond, indicator.Approve, r.reason)
+	if err != nil {
+		return out, err
+	}
+	rows := make([][]any, len(out.Released))
+	for i, t := range out.Released {
+		rows[i] = []any{it.ID.String(), t.Provider, int64(t.Services)}
+	}
+	err = insert(ctx, r.tx, `INSERT INTO target (item, provider, services) VALUES `, rows)
+	if err != nil {
+		return out, fmt.Errorf("release: targets: %w", err)
+	}
+	err = indicator.Move(ctx, r.tx, &it, indicator.Approved, r.acct.Login, r.reason)
+	if err != nil {
+		return out, err
+	}
+	err = indicator.Move(ctx, r.tx, &it, indicator.Released, r.acct.Login, r.reason)
+	if err != nil {
+		return out, err
+	}
+	r.shelf.add(x, body, out.Released)
+	return out, nil
+}
+
+func reasons(refused []Refused) string {
+	if len(refused) == 0 {
+		return "no target was named"
+	}
+	var out []string
+	for _, r := range refused {
+		out = append(out, r.Provider+" ("+r.Services.String()+"): "+r.Reason)
+	}
+	return strings.Join(out, "; ")
+}
+
+// Recall takes a released item out of force at every provider that has it in
+// its log. It outranks every queue: waiting nodes are woken at once, and bulk
+// releases let it through between their portions. A release authority, a
+// privacy officer or an analyst may recall, and an officer of a source that
+// named the item.
+func (d *Desk) Recall(ctx context.Context, acct signin.Account, ref Ref, reason string) error {
+	var where []string
+	err := d.act(ctx, acct, reason, recallers, func(tx *sql.Tx, reason string) error {
+		s := newShelf(d.clock.now())
+		var err error
+		where, err = d.recall(ctx, tx, s, acct, ref, reason)
+		if err != nil {
+			return err
+		}
+		return s.flush(ctx, tx)
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range where {
+		d.bell.ring(p)
+	}
+	return nil
+}
+
+var recallers = []string{roleAuthority, rolePrivacy, roleAnalyst, roleOfficer}
+
+func (d *Desk) recall(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Account, ref Ref, reason string) (where []string, err error) {
+	it, err := open(ctx, tx, ref, indicator.Released, indicator.InForce)
+	if err != nil {
+		return nil, err
+	}
+	if !acct.Any(roleAuthority, rolePrivacy, roleAnalyst) {
+		own, err := owns(ctx, tx, acct, it.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !own {
+			return nil, fmt.Errorf("%w: an officer recalls what the own source named", ErrRole)
+		}
+	}
+	x, body, err := revoked(ctx, tx, it.ID, s.now)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT provider FROM delivery WHERE item = $1 AND remove_seq = 0 ORDER BY provider`, it.ID.String())
+	if err != nil {
+		return nil, fmt.Errorf("release: recall: %w", err)
+	}
+	where, err = texts(rows)
+	if err != nil {
+		return nil, err
+	}
+	err = d.decide(ctx, tx, acct, it.ID, indicator.KindRecall, indicator.KindRecall, reason)
+	if err != nil {
+		return nil, err
+	}
+	err = indicator.Move(ctx, tx, &it, indicator.Revoked, acct.Login, reason)
+	if err != nil {
+		return nil, err
+	}
+	s.remove(x, body, where)
+	return where, nil
+}
+
+// revoked makes the last version of a released object: the same words, taken
+// back (STIX 2.1 section 3.6).
+func revoked(ctx context.Context, tx *sql.Tx, id contract.ID, now time.Time) (*contract.Indicator, []byte, error) {
+	var body string
+	var modified int64
+	err := tx.QueryRowContext(ctx, `SELECT body, modified FROM object WHERE item = $1 ORDER BY modified DESC LIMIT 1`, id.String()).Scan(&body, &modified)
+	if err != nil {
+		return nil, nil, fmt.Errorf("release: last object of %s: %w", id, err)
+	}
+	x, err := contract.ParseIndicator([]byte(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	x.Revoked, x.Modified = true, milli(now)
+	if !x.Modified.After(sqldb.FromTime(modified)) {
+		x.Modified = sqldb.FromTime(modified).Add(time.Millisecond)
+	}
+	out, err := x.Canonical()
+	return x, out, err
+}
+
+func texts(rows *sql.Rows) ([]string, error) {
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var s string
+		err := rows.Scan(&s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// living are the states out of which validity can run.
+var living = func() (out []indicator.State) {
+	for _, s := range indicator.States {
+		if indicator.CanMove(s, indicator.Expired) {
+			out = append(out, s)
+		}
+	}
+	return out
+}()
+
+// Expire moves what is past valid_until to EXPIRED, in portions, and counts it.
+// No log entry is needed: both houses drop an indicator by their own clock.
+func (d *Desk) Expire(ctx context.Context) (int, error) {
+	total := 0
+	for {
+		n, err := d.expireSome(ctx)
+		total += n
+		if err != nil || n == 0 {
+			return total, err
+		}
+	}
+}
+
+func (d *Desk) expireSome(ctx context.Context) (int, error) {
+	now := d.clock.now()
+	marks := make([]string, len(living))
+	args := []any{sqldb.Time(now), int64(portion)}
+	for i, s := range living {
+		args = append(args, string(s))
+		marks[i] = fmt.Sprintf("$%d", len(args))
+	}
+	rows, err := d.db.QueryContext(ctx, `SELECT id FROM item WHERE state IN (`+strings.Join(marks, ",")+
+		`) AND valid_until <= $1 ORDER BY valid_until LIMIT $2`, args...)
+	if err != nil {
+		return 0, fmt.Errorf("release: expire: %w", err)
+	}
+	ids, err := texts(rows)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	done := 0
+	err = d.db.Write(ctx, func(tx *sql.Tx) error {
+		done = 0
+		for _, text := range ids {
+			id, err := contract.ParseID(text)
+			if err != nil {
+				return err
+			}
+			it, err := indicator.Get(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			if it.ValidUntil.After(now) || !slices.Contains(living, it.State) {
+				continue // changed meanwhile
+			}
+			err = indicator.Move(ctx, tx, &it, indicator.Expired, "system", "past valid_until")
+			if errors.As(err, new(*indicator.GuardError)) {
+				continue // that clock is behind this one: the next tick finds it
+			}
+			if err != nil {
+				return err
+			}
+			done++
+		}
+		return nil
+	})
+	return done, err
+}
