@@ -3,17 +3,13 @@ package link
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +17,8 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/internal/certs"
+	"ecs/internal/secret"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -57,27 +55,28 @@ var ErrNotEnrolled = errors.New("link: this node is not enrolled: run «ecs prov
 // program's authority certificate; it comes with the token, by another way than
 // the network, and is what makes the hub at hubURL the right one.
 func Enroll(ctx context.Context, dir, hubURL, node, token, pin string) (*Identity, error) {
-	err := os.MkdirAll(dir, 0o700)
+	at, err := url.Parse(hubURL)
+	if err != nil || at.Scheme != "https" || at.Host == "" {
+		return nil, fmt.Errorf("link: enroll: %q is not the https address of a hub", hubURL)
+	}
+	key, err := nodeKey(dir)
 	if err != nil {
 		return nil, err
 	}
-	key, err := loadOrMakeKey(filepath.Join(dir, keyFile))
+	csr, err := certs.Request(key, node)
 	if err != nil {
 		return nil, err
 	}
-	csr, err := request(key, node)
-	if err != nil {
-		return nil, err
-	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: pinned(pin), TLSHandshakeTimeout: 10 * time.Second}}
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: certs.EnrolConfig(at.Hostname(), pin), TLSHandshakeTimeout: 10 * time.Second,
+	}}
 	defer client.CloseIdleConnections()
 	h := &hub{base: strings.TrimSuffix(hubURL, "/"), http: client}
 	answer, err := h.enrol(ctx, "/v1/enrol", contract.Enrolment{Token: token, CSR: csr})
 	if err != nil {
 		return nil, fmt.Errorf("link: enroll: %w", err)
 	}
-	sum := sha256.Sum256(answer.Authority)
-	if "sha256:"+hex.EncodeToString(sum[:]) != pin {
+	if certs.Pin(answer.Authority) != pin {
 		return nil, errors.New("link: enroll: the hub answered with another authority than the one pinned")
 	}
 	id := &Identity{dir: dir, hub: h.base, node: node, key: key}
@@ -102,7 +101,7 @@ func LoadIdentity(dir string) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("link: %s: %w", identityFile, err)
 	}
-	key, err := loadOrMakeKey(filepath.Join(dir, keyFile))
+	key, err := nodeKey(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +164,7 @@ func (id *Identity) due(now time.Time) bool {
 // renew asks for a new certificate for the same key. The authority and the
 // verifier stay those of the enrolment: a renewal cannot change whom we trust.
 func (id *Identity) renew(ctx context.Context, h *hub) error {
-	csr, err := request(id.key, id.node)
+	csr, err := certs.Request(id.key, id.node)
 	if err != nil {
 		return err
 	}
@@ -185,13 +184,8 @@ func (id *Identity) renew(ctx context.Context, h *hub) error {
 // client gives an HTTP client that shows the newest certificate and trusts the
 // program's authority alone.
 func (id *Identity) client() *http.Client {
-	roots := x509.NewCertPool()
-	roots.AddCert(id.ca)
 	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{
-			MinVersion: tls.VersionTLS13, RootCAs: roots,
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return id.cert.Load(), nil },
-		},
+		TLSClientConfig:     certs.ClientConfig(id.ca, id.cert.Load),
 		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
 		MaxIdleConnsPerHost: 4, ForceAttemptHTTP2: true,
 	}}
@@ -203,62 +197,22 @@ func (id *Identity) sign(a contract.Ack) (contract.SignedAck, error) {
 	if err != nil {
 		return contract.SignedAck{}, err
 	}
-	sum := sha256.Sum256(append([]byte(contract.AckContext), body...))
-	sig, err := ecdsa.SignASN1(rand.Reader, id.key, sum[:])
+	sig, err := certs.Sign(id.key, contract.AckContext, body)
 	return contract.SignedAck{Body: body, Signature: sig}, err
 }
 
-// pinned trusts a chain that ends in the authority with this digest, and
-// nothing else: at enrolment there is no other ground for trust yet.
-func pinned(pin string) *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		InsecureSkipVerify: true, //nolint:gosec // verified below, against the pin
-		VerifyConnection: func(s tls.ConnectionState) error {
-			for _, ca := range s.PeerCertificates {
-				sum := sha256.Sum256(ca.Raw)
-				if "sha256:"+hex.EncodeToString(sum[:]) != pin {
-					continue
-				}
-				roots := x509.NewCertPool()
-				roots.AddCert(ca)
-				_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: s.ServerName})
-				return err
-			}
-			return errors.New("the hub does not show the pinned authority: wrong address, wrong pin, or somebody in between")
-		},
-	}
-}
-
-func request(key *ecdsa.PrivateKey, node string) ([]byte, error) {
-	return x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: node}}, key)
-}
-
-func loadOrMakeKey(path string) (*ecdsa.PrivateKey, error) {
-	der, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func nodeKey(dir string) (*ecdsa.PrivateKey, error) {
+	pem, err := secret.Load(dir, keyFile, func() ([]byte, error) {
+		key, err := certs.NewKey()
 		if err != nil {
 			return nil, err
 		}
-		der, err = x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			return nil, err
-		}
-		return key, writeFile(path, der)
-	}
+		return certs.MarshalKey(key)
+	})
 	if err != nil {
 		return nil, err
 	}
-	any, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return nil, fmt.Errorf("link: %s: %w", path, err)
-	}
-	key, ok := any.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("link: %s is not an ECDSA key", path)
-	}
-	return key, nil
+	return certs.ParseKey(pem)
 }
 
 // writeFile replaces a file whole, readable by its owner alone.

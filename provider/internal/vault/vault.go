@@ -16,7 +16,6 @@ import (
 	"bufio"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -312,13 +311,6 @@ func (v *Vault) Compact(checkpoint string, keep func(contract.ID) bool) error {
 
 // Close closes the file.
 func (v *Vault) Close() error { return v.file.Close() }
-
-// NewKey makes a key for [Open].
-func NewKey() []byte {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key)
-	return key
-}
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
