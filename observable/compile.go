@@ -1,0 +1,408 @@
+package observable
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ecs/contract"
+	"ecs/stix/pattern"
+)
+
+// MaxAtoms bounds what one pattern may compile into.
+const MaxAtoms = 1000
+
+// maxJoined is more comparisons than can narrow one atom in any way.
+const maxJoined = 8
+
+// Compiled is a pattern in the form that services match.
+type Compiled struct {
+	// Pattern is canonical: values in canonical spelling, each once, in order,
+	// grouped by path. Two patterns with the same atoms have the same Pattern.
+	Pattern string
+	// Atoms are sorted, without doubles. The pattern is in force when any of
+	// them is seen.
+	Atoms []Atom
+	// Services are all that can see at least one of the atoms. A service uses
+	// the atoms that it can see ([Kind.Services]) and passes over the others: the
+	// atoms are alternatives, so what it reports is true, if not the whole.
+	Services contract.Services
+}
+
+// Unobservable says why no service can observe a pattern, and which part of it
+// is the cause.
+type Unobservable struct {
+	Part string // the comparison or operator, canonical
+	Pos  int    // byte offset in the pattern, -1 for the whole
+	Why  string // for people
+}
+
+// Error implements error.
+func (u *Unobservable) Error() string {
+	if u.Part == "" {
+		return "no service can observe this pattern: " + u.Why
+	}
+	return fmt.Sprintf("no service can observe %s: %s", u.Part, u.Why)
+}
+
+// Compile breaks a STIX pattern down into atoms. Whatever cannot be matched
+// exactly is refused as a whole with an [*Unobservable]: a pattern half in force
+// would mean something that its author did not say. Bad syntax is a
+// [*pattern.Error].
+//
+// Observed are, joined by OR in or between brackets, and by "=" or IN:
+//
+//	domain-name:value                              Domain, and the names below it
+//	ipv4-addr:value, ipv6-addr:value               Addr; "=" with a prefix and ISSUBSET: Prefix
+//	network-traffic:dst_ref.value, src_ref.value   the same
+//	network-traffic:dst_port, src_port             Port
+//	url:value                                      URL
+//	email-addr:value                               Mail
+//	email-message:from_ref.value, sender_ref.value Mail
+//	email-message:subject                          Subject
+//	file:name                                      FileName
+//	file:hashes.MD5, 'SHA-1', 'SHA-256', 'SHA-512' the hashes
+//
+// In one observation, address and port at the same end of network-traffic, and
+// protocols[*] with one transport protocol, may be joined by AND; that gives one
+// narrowed atom. A *_ref.type that repeats the family of the address is allowed.
+//
+// Source and destination are not told apart: an exporter reports a conversation
+// as two flows, one each way, and a service matches either end of a flow. The
+// canonical pattern speaks of the destination.
+func Compile(text string) (Compiled, error) {
+	p, err := pattern.Parse(text)
+	if err != nil {
+		return Compiled{}, err
+	}
+	c := compiler{text: text}
+	err = c.observation(p.Root)
+	if err != nil {
+		return Compiled{}, err
+	}
+	slices.SortFunc(c.atoms, Compare)
+	out := Compiled{Atoms: slices.Compact(c.atoms)}
+	for _, a := range out.Atoms {
+		out.Services |= a.Kind.Services()
+	}
+	out.Pattern = PatternOf(out.Atoms)
+	if len(out.Pattern) > contract.MaxPattern {
+		return Compiled{}, &Unobservable{Pos: -1, Why: fmt.Sprintf(
+			"its canonical form has %d bytes, limit %d; split it into several indicators", len(out.Pattern), contract.MaxPattern)}
+	}
+	return out, nil
+}
+
+// Compare orders atoms by kind, value, port, protocol.
+func Compare(a, b Atom) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
+}
+
+type compiler struct {
+	text  string
+	atoms []Atom
+}
+
+func refuse(t *pattern.Test, format string, args ...any) error {
+	part := pattern.Write(t)
+	if len(part) > 200 {
+		part = clip(part)
+	}
+	return &Unobservable{Part: part, Pos: t.Pos, Why: fmt.Sprintf(format, args...)}
+}
+
+func (c *compiler) add(a Atom) error {
+	c.atoms = append(c.atoms, a)
+	if len(c.atoms) > MaxAtoms {
+		return tooMany()
+	}
+	return nil
+}
+
+func tooMany() error {
+	return &Unobservable{Pos: -1, Why: fmt.Sprintf("it has more than %d alternatives; split it into several indicators", MaxAtoms)}
+}
+
+func (c *compiler) observation(o pattern.Observation) error {
+	switch o := o.(type) {
+	case *pattern.Observe:
+		alternatives, err := expand(o.Expr)
+		if err != nil {
+			return err
+		}
+		for _, all := range alternatives {
+			err = c.conjunction(all)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	case *pattern.Combined:
+		if o.Op != pattern.Or {
+			return &Unobservable{Part: o.Op.String() + " between observations", Pos: -1,
+				Why: "services judge one name, message or flow at a time and keep no memory of others"}
+		}
+		for _, item := range o.Items {
+			err := c.observation(item)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	case *pattern.Qualified:
+		part := c.text[o.Pos:]
+		part, _, _ = strings.Cut(part, " ")
+		return &Unobservable{Part: "the qualifier " + clip(part), Pos: o.Pos,
+			Why: "services judge one name, message or flow at a time and keep no memory of others"}
+	default:
+		return &Unobservable{Pos: -1, Why: "unknown form of observation"}
+	}
+}
+
+// expand brings an expression into alternatives of comparisons that must all
+// hold.
+func expand(e pattern.Comparison) ([][]*pattern.Test, error) {
+	l, ok := e.(*pattern.Logic)
+	if !ok {
+		return [][]*pattern.Test{{e.(*pattern.Test)}}, nil
+	}
+	var out [][]*pattern.Test
+	for i, item := range l.Items {
+		next, err := expand(item)
+		if err != nil {
+			return nil, err
+		}
+		if l.Op == pattern.Or || i == 0 {
+			out = append(out, next...)
+		} else {
+			if len(out)*len(next) > MaxAtoms {
+				return nil, tooMany()
+			}
+			var product [][]*pattern.Test
+			for _, a := range out {
+				for _, b := range next {
+					if len(a)+len(b) > maxJoined {
+						return nil, refuse(b[0], "more than %d comparisons are joined by AND", maxJoined)
+					}
+					product = append(product, append(slices.Clip(a), b...))
+				}
+			}
+			out = product
+		}
+		if len(out) > MaxAtoms {
+			return nil, tooMany()
+		}
+	}
+	return out, nil
+}
+
+// conjunction adds the atoms of comparisons that must all hold on one object.
+func (c *compiler) conjunction(tests []*pattern.Test) error {
+	if len(tests) == 1 && !narrows(tests[0]) {
+		return c.single(tests[0])
+	}
+	for _, t := range tests[1:] {
+		if t.Path.Type != tests[0].Path.Type {
+			hint := ""
+			if t.Path.Type == "network-traffic" || tests[0].Path.Type == "network-traffic" {
+				hint = "; for an address with a port write network-traffic:dst_ref.value and network-traffic:dst_port"
+			}
+			return refuse(t, "it is joined by AND with a comparison on %s, and no object is both%s", tests[0].Path.Type, hint)
+		}
+	}
+	var n narrowed
+	for _, t := range tests {
+		if t.Path.Type != "network-traffic" {
+			return refuse(t, "it is joined by AND, and only address, port and protocol of network-traffic can be")
+		}
+		err := n.take(t)
+		if err != nil {
+			return err
+		}
+	}
+	return n.atoms(c)
+}
+
+// single adds the atoms of a comparison that stands alone.
+func (c *compiler) single(t *pattern.Test) error {
+	path := t.Path.String()
+	kind, ok := paths[path]
+	if !ok {
+		return refuse(t, "no service sees %s", path)
+	}
+	values, err := constants(t)
+	if err != nil {
+		return err
+	}
+	for _, v := range values {
+		a, err := atom(t, kind, v)
+		if err != nil {
+			return err
+		}
+		err = c.add(a)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// paths that can stand alone. Addr stands for Prefix too.
+var paths = map[string]Kind{
+	"domain-name:value":              Domain,
+	"ipv4-addr:value":                Addr,
+	"ipv6-addr:value":                Addr,
+	"network-traffic:dst_ref.value":  Addr,
+	"network-traffic:src_ref.value":  Addr,
+	"network-traffic:dst_port":       Port,
+	"network-traffic:src_port":       Port,
+	"url:value":                      URL,
+	"email-addr:value":               Mail,
+	"email-message:from_ref.value":   Mail,
+	"email-message:sender_ref.value": Mail,
+	"email-message:subject":          Subject,
+	"file:name":                      FileName,
+	"file:hashes.MD5":                MD5,
+	"file:hashes.'SHA-1'":            SHA1,
+	"file:hashes.'SHA-256'":          SHA256,
+	"file:hashes.'SHA-512'":          SHA512,
+}
+
+// constants gives what a comparison by "=", IN or ISSUBSET compares with.
+func constants(t *pattern.Test) ([]pattern.Literal, error) {
+	switch {
+	case t.Not || t.Op == pattern.NotEqual:
+		return nil, refuse(t, "it says what a value is not, and nearly all traffic would match")
+	case t.Op == pattern.IsSubset && paths[t.Path.String()] != Addr:
+		return nil, refuse(t, "only addresses have subsets")
+	case t.Op == pattern.Equal || t.Op == pattern.In || t.Op == pattern.IsSubset:
+	default:
+		return nil, refuse(t, "services match exact values; %s is not done", t.Op)
+	}
+	if len(t.Values) == 0 {
+		return nil, refuse(t, "the list is empty")
+	}
+	return t.Values, nil
+}
+
+// atom gives the atom for one constant.
+func atom(t *pattern.Test, kind Kind, v pattern.Literal) (Atom, error) {
+	if kind == Port {
+		if v.Kind != pattern.Int || v.Int < 1 || v.Int > 65535 {
+			return Atom{}, refuse(t, "%s is not a port (1 to 65535)", v)
+		}
+		return Atom{Kind: Port, Port: uint16(v.Int)}, nil
+	}
+	if v.Kind != pattern.String {
+		return Atom{}, refuse(t, "%s is not a string", v)
+	}
+	if kind == Addr {
+		kind = Prefix
+	}
+	a, err := Make(kind, v.Text)
+	if err != nil {
+		return Atom{}, refuse(t, "%s", err)
+	}
+	family := map[string]string{"ipv4-addr": "ipv4", "ipv6-addr": "ipv6"}[t.Path.Type]
+	if family != "" && family != familyOf(a.Value) {
+		return Atom{}, refuse(t, "%s is not an %s address", clip(a.Value), family)
+	}
+	return a, nil
+}
+
+func familyOf(v string) string {
+	if strings.Contains(v, ":") {
+		return "ipv6"
+	}
+	return "ipv4"
+}
+
+// Pattern gives the canonical STIX pattern of one atom.
+func Pattern(a Atom) string { return PatternOf([]Atom{a}) }
+
+// PatternOf gives the canonical STIX pattern that is in force when any of the
+// atoms, which are in the order of [Compare], is seen. It is one observation
+// (conformance level 1), with IN for several values of one path; narrowed atoms
+// come last. There must be at least one atom.
+func PatternOf(atoms []Atom) string {
+	type group struct {
+		path, op string
+		values   []string
+	}
+	var groups []group
+	var last []string
+	for _, a := range atoms {
+		path, op, value := spelling(a)
+		if path == "" {
+			last = append(last, value)
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g group) bool { return g.path == path && g.op == op && op == "=" })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, group{path: path, op: op})
+		}
+		groups[i].values = append(groups[i].values, value)
+	}
+	parts := make([]string, 0, len(groups)+len(last))
+	for _, g := range groups {
+		if len(g.values) > 1 {
+			parts = append(parts, g.path+" IN ("+strings.Join(g.values, ", ")+")")
+		} else {
+			parts = append(parts, g.path+" "+g.op+" "+g.values[0])
+		}
+	}
+	// AND binds tighter than OR, so no part needs parentheses.
+	return "[" + strings.Join(append(parts, last...), " OR ") + "]"
+}
+
+// spelling gives path, operator and constant; for a narrowed atom the whole
+// expression as the constant.
+func spelling(a Atom) (path, op, value string) {
+	value, op = pattern.Quote(a.Value), "="
+	if a.Kind == Prefix {
+		op = "ISSUBSET"
+	}
+	port := strconv.Itoa(int(a.Port))
+	if a.Kind == Port && a.Proto == 0 {
+		return "network-traffic:dst_port", "=", port
+	}
+	if a.Port != 0 || a.Proto != 0 {
+		var all []string
+		if a.Kind != Port {
+			all = append(all, "network-traffic:dst_ref.value "+op+" "+value)
+		}
+		if a.Port != 0 {
+			all = append(all, "network-traffic:dst_port = "+port)
+		}
+		if a.Proto != 0 {
+			all = append(all, "network-traffic:protocols[*] = "+pattern.Quote(protocolName(a.Proto)))
+		}
+		return "", "", strings.Join(all, " AND ")
+	}
+	switch a.Kind {
+	case Domain:
+		path = "domain-name:value"
+	case Addr, Prefix:
+		path = familyOf(a.Value) + "-addr:value"
+	case URL:
+		path = "url:value"
+	case Mail:
+		path = "email-addr:value"
+	case Subject:
+		path = "email-message:subject"
+	case FileName:
+		path = "file:name"
+	case MD5:
+		path = "file:hashes.MD5"
+	case SHA1:
+		path = "file:hashes.'SHA-1'"
+	case SHA256:
+		path = "file:hashes.'SHA-256'"
+	default:
+		path = "file:hashes.'SHA-512'"
+	}
+	return path, op, value
+}
