@@ -163,24 +163,27 @@ func book(ctx context.Context, tx *sql.Tx, provider string, a *contract.Ack, now
 	if err != nil {
 		return fmt.Errorf("release: checkpoint of a receipt: %w", err)
 	}
+	// What a later entry had taken out again, or what had ended, was never loaded.
+	_, err = tx.ExecContext(ctx, `UPDATE delivery SET loaded = $4, delivered = CASE WHEN delivered = 0 THEN $4 ELSE delivered END
+		WHERE provider = $1 AND add_seq > $2 AND add_seq <= $3 AND removed = 0 AND loaded = 0 AND refused = 0
+		AND until > $5 AND (remove_seq = 0 OR remove_seq > $3)`, provider, from, to, at, issued)
+	if err != nil {
+		return fmt.Errorf("release: book what was loaded: %w", err)
+	}
+	err = loadedAfterAll(ctx, tx, provider, a, at, issued)
+	if err != nil {
+		return fmt.Errorf("release: book what was refused before: %w", err)
+	}
 	for _, r := range a.Refused {
 		for _, svc := range r.Services.Each() {
-			_, err = tx.ExecContext(ctx, `UPDATE delivery SET refused = $4, reason = $5
-				WHERE item = $1 AND provider = $2 AND service = $3 AND add_seq > $6 AND add_seq <= $7 AND removed = 0`,
+			_, err = tx.ExecContext(ctx, `UPDATE delivery SET refused = $4, reason = $5, loaded = CASE WHEN loaded = $4 THEN 0 ELSE loaded END
+				WHERE item = $1 AND provider = $2 AND service = $3 AND add_seq > $6 AND add_seq <= $7 AND removed = 0
+				AND (refused = 0 OR refused < loaded)`,
 				r.ID.String(), provider, int64(svc), at, r.Reason.String(), from, to)
 			if err != nil {
 				return fmt.Errorf("release: book a refusal: %w", err)
 			}
 		}
-	}
-	// Loaded: what the list has of the range. What a later entry had taken out
-	// again, or had ended, was never loaded. What was refused before and now is
-	// not, has been loaded after all.
-	_, err = tx.ExecContext(ctx, `UPDATE delivery SET loaded = $4, delivered = CASE WHEN delivered = 0 THEN $4 ELSE delivered END
-		WHERE provider = $1 AND add_seq > $2 AND add_seq <= $3 AND removed = 0 AND refused >= loaded AND refused <> $4
-		AND until > $5 AND (remove_seq = 0 OR remove_seq > $3)`, provider, from, to, at, issued)
-	if err != nil {
-		return fmt.Errorf("release: book what was loaded: %w", err)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE delivery SET removed = $4, removal_sent = CASE WHEN removal_sent = 0 THEN $4 ELSE removal_sent END
 		WHERE provider = $1 AND remove_seq > $2 AND remove_seq <= $3 AND removed = 0`, provider, from, to, at)
@@ -191,6 +194,49 @@ func book(ctx context.Context, tx *sql.Tx, provider string, a *contract.Ack, now
 		WHERE provider = $1 AND add_seq <= $2 AND until <= $3 AND removed = 0`, provider, to, issued, at)
 	if err != nil {
 		return fmt.Errorf("release: book what has ended: %w", err)
+	}
+	return nil
+}
+
+// loadedAfterAll books what a node had refused and now, loading the same entries
+// again, does not.
+func loadedAfterAll(ctx context.Context, tx *sql.Tx, provider string, a *contract.Ack, at, issued int64) error {
+	still := map[string]contract.Services{}
+	for _, r := range a.Refused {
+		still[r.ID.String()] |= r.Services
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT item, service FROM delivery WHERE provider = $1 AND add_seq > $2 AND add_seq <= $3
+		AND removed = 0 AND refused > 0 AND refused >= loaded AND until > $4 AND (remove_seq = 0 OR remove_seq > $3)`,
+		provider, int64(a.From), int64(a.Sequence), issued)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	type key struct {
+		item string
+		svc  contract.Services
+	}
+	var now []key
+	for rows.Next() {
+		var k key
+		err = rows.Scan(&k.item, &k.svc)
+		if err != nil {
+			return err
+		}
+		if !still[k.item].Has(k.svc) {
+			now = append(now, k)
+		}
+	}
+	err = rows.Err()
+	if err != nil {
+		return err
+	}
+	for _, k := range now {
+		_, err = tx.ExecContext(ctx, `UPDATE delivery SET loaded = $4 WHERE item = $1 AND provider = $2 AND service = $3`,
+			k.item, provider, int64(k.svc), at)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
