@@ -19,13 +19,15 @@ const (
 	base64Room = 8 << 10 // encoded bytes that are decoded at once
 )
 
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
 // base64Value gives the value of a base64 digit, 64 for padding, 255 for all
 // else. The URL alphabet is read as well, as many readers do.
 var base64Value = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 255
 	}
-	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+	for i, c := range []byte(base64Digits) {
 		t[c] = byte(i)
 	}
 	t['-'], t['_'], t['='] = 62, 63, 64

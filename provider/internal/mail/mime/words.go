@@ -104,8 +104,8 @@ func encodedWord(v []byte) (charset string, text, rest []byte, ok bool) {
 func looseBase64(v []byte) []byte {
 	clean := make([]byte, 0, len(v))
 	for _, c := range v {
-		if base64Value[c] < 64 {
-			clean = append(clean, c)
+		if d := base64Value[c]; d < 64 {
+			clean = append(clean, base64Digits[d])
 		}
 	}
 	if len(clean)%4 == 1 {
@@ -182,7 +182,7 @@ func decodeUTF7(v []byte) []byte {
 			continue
 		}
 		j := i + 1
-		for j < len(v) && base64Value[v[j]] < 64 {
+		for j < len(v) && base64Value[v[j]] < 64 && v[j] != '-' && v[j] != '_' {
 			j++
 		}
 		if j == i+1 {
