@@ -1,0 +1,440 @@
+package stix
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+)
+
+// Limits bounds what a stream may ask of its reader. A zero field takes the
+// value of [DefaultLimits].
+type Limits struct {
+	Object  int   // bytes of one object, white space included
+	Depth   int   // nesting within one object
+	Objects int64 // objects in all, broken ones included; -1 for any number
+}
+
+// DefaultLimits fit what sources publish; the largest object of ATT&CK for ICS
+// has 200 KiB.
+var DefaultLimits = Limits{Object: 1 << 20, Depth: maxDepth, Objects: -1}
+
+// maxNesting bounds the memory that finding the end of a value takes.
+const maxNesting = 10000
+
+// ObjectError says that one object could not be read. The stream goes on.
+type ObjectError struct {
+	Index  int    // position among the objects, from 0
+	Offset int64  // of its first byte in the input
+	ID     string // its identifier, "" if none could be made out
+	Err    error
+}
+
+// Error implements error.
+func (e *ObjectError) Error() string {
+	name := e.ID
+	if name == "" {
+		name = "no identifier"
+	}
+	return fmt.Sprintf("stix: object %d (%s) at byte %d: %v", e.Index, clip(name), e.Offset, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *ObjectError) Unwrap() error { return e.Err }
+
+// StreamError says that nothing more can be read.
+type StreamError struct {
+	Offset int64 // where reading stopped, in bytes
+	Err    error // io.ErrUnexpectedEOF for a truncated input
+}
+
+// Error implements error.
+func (e *StreamError) Error() string { return fmt.Sprintf("stix: byte %d: %v", e.Offset, e.Err) }
+
+// Unwrap gives the cause.
+func (e *StreamError) Unwrap() error { return e.Err }
+
+// ErrTooBig is the cause of an [ObjectError] for an object above the budget.
+var ErrTooBig = errors.New("object above the budget of bytes")
+
+// Reader reads objects one by one from a bundle, a TAXII envelope, a plain JSON
+// array, or a lone object. It is for one goroutine.
+type Reader struct {
+	in    *bufio.Reader
+	lim   Limits
+	off   int64
+	index int
+	state state
+	err   error // a StreamError or io.EOF, for ever
+
+	bundle  string // identifier of the bundle
+	seen    bool   // whether the list of objects was met
+	array   bool   // the input is a plain array
+	first   bool   // no object of the list was read yet
+	keeping bool   // whether bytes go into head, in case the input is a lone object
+	head    []byte
+	buf     []byte // one value at a time
+}
+
+type state uint8
+
+const (
+	atStart state = iota
+	inList
+	atEnd
+)
+
+// NewReader gives a reader of in. Callers bound the length of the whole
+// themselves, with [io.LimitReader] or a deadline.
+func NewReader(in io.Reader, lim Limits) *Reader {
+	if lim.Object == 0 {
+		lim.Object = DefaultLimits.Object
+	}
+	if lim.Depth == 0 {
+		lim.Depth = DefaultLimits.Depth
+	}
+	if lim.Objects == 0 {
+		lim.Objects = DefaultLimits.Objects
+	}
+	return &Reader{in: bufio.NewReaderSize(in, 64<<10), lim: lim}
+}
+
+// Offset tells how many bytes were read so far.
+func (r *Reader) Offset() int64 { return r.off }
+
+// BundleID gives the identifier of the bundle, "" until it has been read.
+func (r *Reader) BundleID() string { return r.bundle }
+
+// Next gives the next object. An [*ObjectError] costs one object: call Next
+// again. After a [*StreamError], or [io.EOF] at the proper end, there is nothing
+// more.
+func (r *Reader) Next() (*Object, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	o, err := r.next()
+	var one *ObjectError
+	if err != nil && !errors.As(err, &one) {
+		if !errors.Is(err, errDone) {
+			r.err = &StreamError{Offset: r.off, Err: err}
+		} else {
+			r.err = io.EOF
+		}
+		return nil, r.err
+	}
+	return o, err
+}
+
+var errDone = errors.New("end of the input")
+
+func (r *Reader) next() (*Object, error) {
+	if r.state == atStart {
+		err := r.start()
+		if err != nil {
+			return nil, err
+		}
+		if r.state == atEnd && !r.seen {
+			return r.lone()
+		}
+	}
+	if r.state == atEnd {
+		return nil, errDone
+	}
+	c, err := r.space()
+	if err != nil {
+		return nil, err
+	}
+	if c == ']' {
+		err = r.tail()
+		if err != nil {
+			return nil, err
+		}
+		return nil, errDone
+	}
+	if !r.first {
+		if c != ',' {
+			return nil, fmt.Errorf("want a comma or the end of the list of objects, got %q", c)
+		}
+		c, err = r.space()
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.first = false
+	return r.object(c)
+}
+
+// start reads up to the first object of the list, or the whole of a lone one.
+func (r *Reader) start() error {
+	bom, _ := r.in.Peek(3)
+	switch {
+	case string(bom) == "\ufeff":
+		_, _ = r.in.Discard(3)
+		r.off += 3
+	case len(bom) >= 2 && (bom[0] == 0xff && bom[1] == 0xfe || bom[0] == 0xfe && bom[1] == 0xff):
+		return errors.New("not UTF-8 but UTF-16; convert the file")
+	}
+	c, err := r.space()
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the input is empty: %w", err)
+	case err != nil:
+		return err
+	case c == '[':
+		r.array = true
+		r.list()
+		return nil
+	case c != '{':
+		return fmt.Errorf("not a STIX bundle in JSON: it begins with %q", c)
+	}
+	r.keeping, r.head = true, []byte{'{'}
+	return r.members(true)
+}
+
+func (r *Reader) list() {
+	r.state, r.seen, r.first, r.keeping, r.head = inList, true, true, false, nil
+}
+
+// members reads properties of the outermost object up to its end or the list of
+// objects. fresh says that none was read yet.
+func (r *Reader) members(fresh bool) error {
+	for {
+		c, err := r.space()
+		if err != nil {
+			return err
+		}
+		if c == '}' && fresh {
+			r.state = atEnd
+			return r.nothingMore()
+		}
+		if c != '"' {
+			return fmt.Errorf("want the name of a property in double quotes, got %q", c)
+		}
+		name, err := r.short(c)
+		if err != nil {
+			return err
+		}
+		c, err = r.space()
+		if err != nil {
+			return err
+		}
+		if c != ':' {
+			return fmt.Errorf("want a colon, got %q", c)
+		}
+		c, err = r.space()
+		if err != nil {
+			return err
+		}
+		if name == "objects" && c == '[' {
+			if r.seen {
+				return errors.New("a second list of objects")
+			}
+			r.list()
+			return nil
+		}
+		value, err := r.short(c)
+		if err != nil {
+			return err
+		}
+		if name == "id" {
+			r.bundle = value
+		}
+		c, err = r.space()
+		if err != nil {
+			return err
+		}
+		if c == '}' {
+			r.state = atEnd
+			return r.nothingMore()
+		}
+		if c != ',' {
+			return fmt.Errorf("want a comma or a closing brace, got %q", c)
+		}
+		fresh = false
+	}
+}
+
+// tail reads what follows the list of objects.
+func (r *Reader) tail() error {
+	r.state = atEnd
+	if r.array {
+		return r.nothingMore()
+	}
+	c, err := r.space()
+	if err != nil {
+		return err
+	}
+	switch c {
+	case '}':
+		return r.nothingMore()
+	case ',':
+		return r.members(false)
+	default:
+		return fmt.Errorf("want a comma or a closing brace, got %q", c)
+	}
+}
+
+func (r *Reader) nothingMore() error {
+	c, err := r.space()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("data after the end: %q", c)
+}
+
+// lone reads an input without a list of objects: an empty bundle or envelope,
+// or one object.
+func (r *Reader) lone() (*Object, error) {
+	if len(r.head) > r.lim.Object {
+		return nil, &ObjectError{ID: findID(r.head), Err: ErrTooBig}
+	}
+	v, err := parseJSON(r.head, r.lim.Depth)
+	if err != nil {
+		return nil, &ObjectError{ID: findID(r.head), Err: err}
+	}
+	m, _ := v.(map[string]any)
+	if typ, ok := m["type"]; !ok || typ == "bundle" {
+		return nil, errDone
+	}
+	o, err := parseObject(r.head, r.lim.Depth)
+	if err != nil {
+		return nil, &ObjectError{ID: findID(r.head), Err: err}
+	}
+	return o, nil
+}
+
+// object reads one element of the list; c is its first byte.
+func (r *Reader) object(c byte) (*Object, error) {
+	if c == ',' || c == ']' {
+		return nil, fmt.Errorf("want an object, got %q", c)
+	}
+	e := &ObjectError{Index: r.index, Offset: r.off - 1}
+	if r.lim.Objects >= 0 && int64(r.index) >= r.lim.Objects {
+		return nil, fmt.Errorf("more than %d objects", r.lim.Objects)
+	}
+	r.index++
+	raw, whole, err := r.value(c, r.lim.Object)
+	if err != nil {
+		return nil, err
+	}
+	e.Err = ErrTooBig
+	if whole {
+		var o *Object
+		raw = slices.Clone(raw)
+		o, e.Err = parseObject(raw, r.lim.Depth)
+		if e.Err == nil {
+			o.Index, o.Offset = e.Index, e.Offset
+			return o, nil
+		}
+	}
+	e.ID = findID(raw)
+	return nil, e
+}
+
+var idProperty = regexp.MustCompile(`"id"\s*:\s*"([^"\\\x00-\x1f]{1,300})"`)
+
+// findID makes out an identifier in the bytes of a broken object.
+func findID(b []byte) string {
+	m := idProperty.FindSubmatch(b)
+	if m == nil {
+		return ""
+	}
+	return string(m[1])
+}
+
+// read gives the next byte; a truncated input is io.ErrUnexpectedEOF.
+func (r *Reader) read() (byte, error) {
+	c, err := r.in.ReadByte()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, err
+	}
+	r.off++
+	if r.keeping && len(r.head) <= r.lim.Object {
+		r.head = append(r.head, c)
+	}
+	return c, nil
+}
+
+// space gives the next byte that is not white space.
+func (r *Reader) space() (byte, error) {
+	for {
+		c, err := r.read()
+		if err != nil || !isSpace(c) {
+			return c, err
+		}
+	}
+}
+
+// short reads a value of the outermost object and gives it if it is a string of
+// ordinary length, "" otherwise.
+func (r *Reader) short(c byte) (string, error) {
+	b, whole, err := r.value(c, 4096)
+	if err != nil || !whole || c != '"' {
+		return "", err
+	}
+	v, err := parseJSON(b, 1)
+	if err != nil {
+		return "", err
+	}
+	return v.(string), nil
+}
+
+// value reads to the end of a value whose first byte is c, by quotes and
+// brackets alone. It keeps up to limit bytes, in a buffer that the next call
+// overwrites; whole says that it kept all.
+func (r *Reader) value(c byte, limit int) (b []byte, whole bool, err error) {
+	r.buf = r.buf[:0]
+	whole = true
+	keep := func(c byte) {
+		if len(r.buf) < limit {
+			r.buf = append(r.buf, c)
+		} else {
+			whole = false
+		}
+	}
+	var open []byte
+	quoted, escaped := false, false
+	for {
+		keep(c)
+		switch {
+		case quoted && escaped:
+			escaped = false
+		case quoted:
+			escaped = c == '\\'
+			quoted = c != '"'
+		case c == '"':
+			quoted = true
+		case c == '{' || c == '[':
+			if len(open) == maxNesting {
+				return nil, false, fmt.Errorf("values nested deeper than %d", maxNesting)
+			}
+			open = append(open, c+2) // the closing one in ASCII
+		case c == '}' || c == ']':
+			if len(open) == 0 || open[len(open)-1] != c {
+				return nil, false, fmt.Errorf("brackets do not match: %q", c)
+			}
+			open = open[:len(open)-1]
+		}
+		if len(open) == 0 && !quoted {
+			if c == '"' || c == '}' || c == ']' {
+				return r.buf, whole, nil
+			}
+			p, err := r.in.Peek(1) // a word or a number ends before what is not part of it
+			if err == nil && (p[0] == ',' || p[0] == ']' || p[0] == '}' || isSpace(p[0])) {
+				return r.buf, whole, nil
+			}
+		}
+		c, err = r.read()
+		if err != nil {
+			return nil, false, err
+		}
+	}
+}
