@@ -46,8 +46,14 @@ func Load(path string, cfg any) error {
 // Parse reads text into cfg as [Load] does. Empty text leaves the defaults.
 func Parse(text []byte, cfg any) error {
 	d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.DisallowUnknownField())
-	err := d.Decode(cfg)
-	if err != nil && !errors.Is(err, io.EOF) {
+	// The decoder would clear cfg for a text without content.
+	var content any
+	err := yaml.Unmarshal(text, &content)
+	if err == nil && content == nil {
+		return check(cfg)
+	}
+	err = d.Decode(cfg)
+	if err != nil {
 		return errors.New(yaml.FormatError(err, false, true))
 	}
 	var more any
@@ -55,6 +61,10 @@ func Parse(text []byte, cfg any) error {
 	if !errors.Is(err, io.EOF) {
 		return errors.New("a second document follows; a configuration is one")
 	}
+	return check(cfg)
+}
+
+func check(cfg any) error {
 	c, ok := cfg.(Checker)
 	if !ok {
 		return nil
