@@ -23,12 +23,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"ecs/contract"
 )
 
 const (
 	fileName  = "list.ecsvault"
+	lockName  = "lock"
 	magic     = "ECSVLT1\n"
 	maxFrame  = 64 << 20
 	batchSize = 2000 // entries in one frame of a compacted file
@@ -45,10 +47,14 @@ type Vault struct {
 	dir    string
 	aead   cipher.AEAD
 	file   *os.File
+	lock   *os.File
 	number uint64 // of the next frame
 	size   int64  // up to the end of the last good frame
 	Torn   int64  // bytes that were cut off at Open
 }
+
+// ErrInUse says that another process has the vault open.
+var ErrInUse = errors.New("vault: another node is running on this folder: stop it first")
 
 // ErrDamaged says that the file was altered or is not sealed with this key.
 var ErrDamaged = errors.New("vault: the sealed list is damaged or sealed with another key; move it away to start with an empty list, which the hub will fill again")
@@ -69,16 +75,43 @@ func Open(dir string, key []byte, load func(Frame) error) (*Vault, error) {
 		return nil, fmt.Errorf("vault: %w", err)
 	}
 	v := &Vault{dir: dir, aead: aead}
-	_ = os.Remove(v.path() + ".new") // a compaction that was cut short
-	v.file, err = os.OpenFile(v.path(), os.O_RDWR|os.O_CREATE, 0o600)
+	v.lock, err = os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
 	}
+	err = syscall.Flock(int(v.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		return nil, errors.Join(ErrInUse, v.lock.Close())
+	}
+	_ = os.Remove(v.path() + ".new") // a compaction that was cut short
+	v.file, err = os.OpenFile(v.path(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("vault: %w", err), v.lock.Close())
+	}
 	err = v.recover(load)
 	if err != nil {
-		return nil, errors.Join(err, v.file.Close())
+		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
+}
+
+// Read hands every complete change in the vault to load and alters nothing, so
+// that it can be used beside the node that has the vault open.
+func Read(dir string, key []byte, load func(Frame) error) error {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	f, err := os.Open(filepath.Join(dir, fileName))
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return (&Vault{dir: dir, aead: aead, file: f}).scan(load)
 }
 
 func (v *Vault) path() string { return filepath.Join(v.dir, fileName) }
@@ -90,6 +123,25 @@ func (v *Vault) recover(load func(Frame) error) error {
 	}
 	if info.Size() < int64(len(magic)) {
 		return v.begin()
+	}
+	err = v.scan(load)
+	if err != nil {
+		return err
+	}
+	v.Torn = info.Size() - v.size
+	err = v.file.Truncate(v.size)
+	if err != nil {
+		return fmt.Errorf("vault: cut off a torn frame: %w", err)
+	}
+	return nil
+}
+
+// scan reads the file from its beginning and stops behind the last frame with a
+// checkpoint: what follows was never in force.
+func (v *Vault) scan(load func(Frame) error) error {
+	info, err := v.file.Stat()
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
 	}
 	r := bufio.NewReaderSize(v.file, 1<<20)
 	head := make([]byte, len(magic))
@@ -123,15 +175,8 @@ func (v *Vault) recover(load func(Frame) error) error {
 		run = run[:0]
 		runStart, runNumber = v.size, v.number
 	}
-	// What follows the last checkpoint was never in force: cut it off.
 	v.size, v.number = runStart, runNumber
-	v.Torn = info.Size() - v.size
-	err = v.file.Truncate(v.size)
-	if err != nil {
-		return fmt.Errorf("vault: cut off a torn frame: %w", err)
-	}
-	_, err = v.file.Seek(v.size, io.SeekStart)
-	return err
+	return nil
 }
 
 func (v *Vault) begin() error {
@@ -142,9 +187,6 @@ func (v *Vault) begin() error {
 	}
 	if err == nil {
 		err = v.file.Sync()
-	}
-	if err == nil {
-		_, err = v.file.Seek(v.size, io.SeekStart)
 	}
 	if err != nil {
 		return fmt.Errorf("vault: %w", err)
@@ -309,8 +351,8 @@ func (v *Vault) Compact(checkpoint string, keep func(contract.ID) bool) error {
 	return err
 }
 
-// Close closes the file.
-func (v *Vault) Close() error { return v.file.Close() }
+// Close closes the file and lets another process open it.
+func (v *Vault) Close() error { return errors.Join(v.file.Close(), v.lock.Close()) }
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
