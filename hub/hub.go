@@ -1,0 +1,304 @@
+// Package hub is the house that decides what is bad: it receives indicators from
+// government sources, minimizes, marks, checks, approves and releases them to
+// accredited providers, and keeps the ledger of what is in force where. It never
+// sees traffic; test/arch holds it to that.
+//
+// Only this package's names are visible outside the house. [Run] wires it, from
+// top to bottom.
+package hub
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ecs/hub/internal/api"
+	"ecs/hub/internal/console"
+	"ecs/hub/internal/door"
+	"ecs/hub/internal/feedback"
+	"ecs/hub/internal/intake"
+	"ecs/hub/internal/policy"
+	"ecs/hub/internal/program"
+	"ecs/hub/internal/release"
+	"ecs/hub/internal/store"
+	"ecs/internal/certs"
+	"ecs/internal/httpd"
+	"ecs/internal/lifecycle"
+	"ecs/internal/secret"
+	"ecs/internal/signin"
+	"ecs/internal/sqldb"
+	"ecs/web"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Version is the program's, set when it is built.
+var Version = "development"
+
+// Up says where a running hub is.
+type Up struct {
+	Console   string // URL
+	Door      string // URL
+	Pin       string // of the program's certificate authority, for enrollment
+	Passwords []Password
+}
+
+// Run runs a hub until ctx ends. Ready is called once, when both listeners are
+// open; it may be nil.
+func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Up)) error {
+	h, err := build(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = h.db.Close() }()
+	err = errors.Join(h.console.Listen(), h.door.Listen())
+	if err == nil && h.metrics != nil {
+		err = h.metrics.Listen()
+	}
+	if err != nil {
+		return errors.Join(err, h.console.Close(), h.door.Close())
+	}
+	if ready != nil {
+		ready(Up{Console: h.console.URL(), Door: h.door.URL(), Pin: h.authority.Pin(), Passwords: h.passwords})
+	}
+	return h.group.Run(ctx)
+}
+
+// Check builds the whole hub as Run does, and takes it down before the first
+// socket is opened.
+func Check(ctx context.Context, cfg Config, log *slog.Logger) error {
+	h, err := build(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	return h.db.Close()
+}
+
+// house is a hub that has been built.
+type house struct {
+	db        *sqldb.DB
+	authority *certs.Authority
+	console   *httpd.Server
+	door      *httpd.Server
+	metrics   *httpd.Server
+	passwords []Password
+	group     lifecycle.Group
+}
+
+func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err error) {
+	err = cfg.Check()
+	if err != nil {
+		return nil, fmt.Errorf("hub: configuration: %w", err)
+	}
+	err = os.MkdirAll(cfg.Data, 0o700)
+	if err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
+	}
+
+	// Keys.
+	h = &house{}
+	h.authority, err = certs.OpenAuthority(filepath.Join(cfg.Data, "keys"), cfg.Program)
+	if err != nil {
+		return nil, err
+	}
+	signer, verifier, err := signingKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+
+	// State.
+	h.db, err = store.Open(ctx, cfg.database())
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = h.db.Close()
+		}
+	}()
+	registry, err := program.New(h.db, program.Config{
+		Authority: h.authority, Verifier: verifier, NodeLife: cfg.NodeLife, OperateOnEnrol: cfg.Demonstration,
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = registry.Prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	desk, err := release.New(h.db, release.Config{
+		Signer: signer, Creator: cfg.Identity, Rules: cfg.rules(),
+		CheckpointLife: cfg.CheckpointLife, Overdue: cfg.Overdue, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	lists, err := warningLists(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	in := intake.New(intake.Config{
+		DB: h.db, Checker: checker(h.db, cfg, lists, log), Spool: filepath.Join(cfg.Data, "spool"),
+		Ceiling: cfg.Ceiling, MaxBytes: cfg.MaxDelivery, FolderSubmitter: cfg.WatchAs, Log: log,
+	})
+
+	// People.
+	site := web.Site{House: "hub", Name: "ECS Hub", Owner: cfg.Program, Demonstration: cfg.Demonstration, Version: Version}
+	page, err := web.SignInPage(site, log)
+	if err != nil {
+		return nil, err
+	}
+	tlsConsole, err := consoleTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	people := signin.New(h.db, signin.Config{Cookie: "ecs-hub", Secure: tlsConsole != nil, Public: console.Public, Page: page})
+	h.passwords, err = accounts(ctx, people, cfg.Accounts)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Demonstration {
+		err = sample(ctx, h.db, registry)
+		if err != nil {
+			return nil, err
+		}
+	}
+	calls, err := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := console.New(console.Config{
+		Site: site, Accounts: people, DB: h.db, Desk: desk, Program: registry, Intake: in, API: calls, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.console = httpd.New(httpd.Config{Name: "console", Address: cfg.Console, Handler: pages, TLS: tlsConsole, Limit: api.Limit(cfg.MaxDelivery)})
+
+	// Providers.
+	server, err := certs.NewServer(h.authority, cfg.DoorNames)
+	if err != nil {
+		return nil, err
+	}
+	counts := feedback.New(h.db, feedback.Config{Rules: cfg.rules()})
+	nodes, err := door.New(door.Config{DB: h.db, Program: registry, Releases: desk, Feedback: counts, Refused: refused, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	h.door = httpd.New(httpd.Config{Name: "door", Address: cfg.Door, Handler: nodes, TLS: server.Config(), Limit: door.Limit})
+
+	// What runs.
+	h.group.Add("program", registry.Run)
+	h.group.Add("release", desk.Run)
+	h.group.Add("certificate", server.Run)
+	if cfg.Watch != "" {
+		h.group.Add("watched folder", func(ctx context.Context) error { return in.Watch(ctx, cfg.Watch) })
+	}
+	h.group.Add("door", h.door.Run)
+	h.group.Add("console", h.console.Run)
+	return h, nil
+}
+
+// signingKey gives the key that signs checkpoints and rules, made at the first
+// start: two lines, as golang.org/x/mod/sumdb/note writes them.
+func signingKey(cfg Config) (note.Signer, string, error) {
+	text, err := secret.Load(filepath.Join(cfg.Data, "keys"), "program.key", func() ([]byte, error) {
+		private, public, err := note.GenerateKey(nil, cfg.Key)
+		return []byte(private + "\n" + public + "\n"), err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	private, public, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return nil, "", fmt.Errorf("hub: program.key: %w", err)
+	}
+	if signer.Name() != cfg.Key {
+		return nil, "", fmt.Errorf("hub: program.key is named %q, the configuration says key: %s; providers trust the former", signer.Name(), cfg.Key)
+	}
+	return signer, public, nil
+}
+
+func consoleTLS(cfg Config) (*tls.Config, error) {
+	if cfg.ConsoleCertificate == "" {
+		return nil, nil //nolint:nilnil // plain HTTP, which httpd allows on loopback alone
+	}
+	pair, err := tls.LoadX509KeyPair(cfg.ConsoleCertificate, cfg.ConsoleKey)
+	if err != nil {
+		return nil, fmt.Errorf("hub: console certificate: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}}, nil
+}
+
+func accounts(ctx context.Context, people *signin.Service, list []Account) ([]Password, error) {
+	var out []Password
+	for _, a := range list {
+		password, err := people.Create(ctx, signin.Account{Login: a.Login, Person: a.Person, Roles: a.Roles, Scope: a.Scope})
+		if errors.Is(err, signin.ErrExists) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("hub: account %s: %w", a.Login, err)
+		}
+		out = append(out, Password{Login: a.Login, Person: a.Person, Password: password, Roles: a.Roles})
+	}
+	return out, nil
+}
+
+func warningLists(ctx context.Context, cfg Config, log *slog.Logger) (*policy.Lists, error) {
+	if cfg.WarningLists == "" {
+		log.LogAttrs(ctx, slog.LevelWarn, "no warning lists are configured: popular names are not recognized (warning_lists)")
+		return nil, nil //nolint:nilnil // none is a choice
+	}
+	lists, problems, err := policy.LoadLists(os.DirFS(cfg.WarningLists), nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range problems {
+		log.LogAttrs(ctx, slog.LevelWarn, "part of a warning list is not used", slog.Any("problem", p))
+	}
+	return lists, nil
+}
+
+// checker gives the checks with the protected names of the moment. When these
+// cannot be read it gives the last ones: a check is never skipped.
+func checker(db *sqldb.DB, cfg Config, lists *policy.Lists, log *slog.Logger) func() *policy.Checker {
+	made := func(protected []policy.Protected) (*policy.Checker, error) {
+		return policy.New(policy.Config{Demonstration: cfg.Demonstration, Lists: lists, Protected: protected})
+	}
+	last, err := made(nil)
+	return func() *policy.Checker {
+		ctx := context.Background()
+		protected, loadErr := policy.LoadProtected(ctx, db)
+		if loadErr == nil {
+			var next *policy.Checker
+			next, err = made(protected)
+			if err == nil {
+				last = next
+			}
+		}
+		if e := errors.Join(loadErr, err); e != nil {
+			log.LogAttrs(ctx, slog.LevelError, "protected names not read anew, the last ones hold", slog.String("error", e.Error()))
+		}
+		return last
+	}
+}
+
+// refused maps what the desk and the feedback refuse to the door's answers.
+func refused(err error) (door.Problem, bool) {
+	var bad *feedback.Refused
+	switch {
+	case errors.As(err, &bad):
+		return door.Problem{Status: http.StatusUnprocessableEntity, Code: "feedback-refused", Message: bad.Error(), Next: "The window is not taken; it must not be sent again in another form."}, true
+	case errors.Is(err, release.ErrAck):
+		return door.Problem{Status: http.StatusUnprocessableEntity, Code: "receipt-refused", Message: err.Error(), Next: "Make the receipt anew from the list in force."}, true
+	}
+	return door.Problem{}, false
+}
