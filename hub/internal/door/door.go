@@ -26,7 +26,8 @@ import (
 	"ecs/internal/sqldb"
 )
 
-// Releases is the desk as the door needs it.
+// Releases is the desk as the door needs it. Its errors are those of
+// hub/internal/release.
 type Releases interface {
 	// Changes gives the page of the provider's log after a sequence number.
 	Changes(ctx context.Context, provider string, after uint64, limit int) (contract.Page, error)
@@ -37,20 +38,18 @@ type Releases interface {
 	Acknowledge(ctx context.Context, provider, serial string, ack contract.SignedAck) error
 }
 
-// Feedback takes the exact bytes of a [contract.Window].
+// Feedback takes the exact bytes of a [contract.Window]. A refusal is a
+// *feedback.Refused.
 type Feedback interface {
 	Accept(ctx context.Context, provider string, body []byte) error
 }
 
-// Config of a [Door]. All but Log and Refused are needed.
+// Config of a [Door]. All but Waiting and Log are needed.
 type Config struct {
 	DB       *sqldb.DB        // read by TAXII and for certificates
 	Program  *program.Program // certificates and states
 	Releases Releases
 	Feedback Feedback
-	// Refused maps an error of Releases or Feedback to an answer; ok is false for
-	// those that are the hub's own trouble and become 503.
-	Refused func(err error) (p Problem, ok bool)
 	// Waiting is how many requests may wait for changes at a time; 4096 when zero.
 	// Those beyond are answered at once and counted.
 	Waiting int
@@ -80,9 +79,6 @@ const (
 func New(cfg Config) (*Door, error) {
 	if cfg.DB == nil || cfg.Program == nil || cfg.Releases == nil || cfg.Feedback == nil {
 		return nil, errors.New("door: Config needs DB, Program, Releases and Feedback")
-	}
-	if cfg.Refused == nil {
-		cfg.Refused = func(error) (Problem, bool) { return Problem{}, false }
 	}
 	if cfg.Waiting == 0 {
 		cfg.Waiting = 4096

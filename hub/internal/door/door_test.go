@@ -21,7 +21,9 @@ import (
 	"go.uber.org/goleak"
 
 	"ecs/contract"
+	"ecs/hub/internal/feedback"
 	"ecs/hub/internal/program"
+	"ecs/hub/internal/release"
 	"ecs/hub/internal/store"
 	"ecs/internal/certs"
 	"ecs/internal/httpd"
@@ -39,8 +41,6 @@ var staff = signin.Account{Login: "ana", Person: "Ana", Roles: []string{"pmo_ana
 func as(person, role string) signin.Account {
 	return signin.Account{Login: person, Person: person, Roles: []string{role}}
 }
-
-var errRefused = errors.New("refused by the double")
 
 // desk is a double of the release desk: one log, in memory.
 type desk struct {
@@ -159,9 +159,6 @@ func start(t *testing.T, db *sqldb.DB) *hub {
 	h.register(t, "south")
 	h.door, err = New(Config{
 		DB: db, Program: h.program, Releases: h.desk, Feedback: h.counts,
-		Refused: func(err error) (Problem, bool) {
-			return Problem{422, "refused", "It is refused.", "Do not send it again."}, errors.Is(err, errRefused)
-		},
 	})
 	must(t, err)
 	server, err := certs.NewServer(h.ca, []string{"127.0.0.1"})
@@ -358,9 +355,9 @@ func TestRefusals(t *testing.T) {
 	if resp.StatusCode != 415 {
 		t.Errorf("a form: %d", resp.StatusCode)
 	}
-	h.counts.fail, h.desk.fail = errRefused, errRefused
-	n.want(t, 422, "refused", "POST", "/v1/feedback", []byte("{}"))
-	n.want(t, 422, "refused", "POST", "/v1/acks", contract.SignedAck{})
+	h.counts.fail, h.desk.fail = &feedback.Refused{Code: feedback.Schema, Cell: 3}, fmt.Errorf("%w: secret cause", release.ErrAck)
+	n.want(t, 422, "feedback-schema", "POST", "/v1/feedback", []byte("{}"))
+	n.want(t, 422, "ack-refused", "POST", "/v1/acks", contract.SignedAck{})
 	h.counts.fail, h.desk.fail = errors.New("secret cause"), errors.New("secret cause")
 	n.want(t, 503, "unavailable", "POST", "/v1/feedback", []byte("{}"))
 	n.want(t, 503, "unavailable", "GET", "/v1/changes", nil)

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 
+	"ecs/hub/internal/feedback"
 	"ecs/hub/internal/program"
+	"ecs/hub/internal/release"
 )
 
 // Problem is every answer that is no success: a status, a code that programs
@@ -41,10 +44,13 @@ var problems = []struct {
 	{program.ErrExpired, Problem{403, "certificate-expired", "The certificate has ended.", "Renew it at /v1/renew."}},
 	{program.ErrSuspended, Problem{403, "suspended", "The provider is suspended: nothing is delivered.", "Ask the hub's operator. Indicators in force stay until they end or are recalled by the operator's word."}},
 	{program.ErrInactive, Problem{403, "not-in-program", "The provider is not accredited, or has left the program.", "Ask the hub's operator."}},
+	{release.ErrProvider, Problem{403, "not-in-program", "The provider is not accredited, or has left the program.", "Ask the hub's operator."}},
+	{release.ErrAck, Problem{422, "ack-refused", "The receipt cannot be believed and changed nothing.", "Do not send it again: load the list anew and acknowledge that."}},
+	{feedback.ErrProvider, Problem{403, "not-in-program", "The provider is not accredited, or has left the program.", "Ask the hub's operator."}},
 	{program.ErrInput, Problem{400, "request-refused", "The certificate request cannot be honored.", "Send a PKCS #10 request with an ECDSA P-256 key and the node's name (a-z, 0-9, dash) as common name."}},
 }
 
-func (d *Door) problem(err error) (Problem, bool) {
+func problem(err error) (Problem, bool) {
 	for _, x := range problems {
 		if errors.Is(err, x.err) {
 			return x.p, true
@@ -54,12 +60,20 @@ func (d *Door) problem(err error) (Problem, bool) {
 	if errors.As(err, &large) {
 		return Problem{http.StatusRequestEntityTooLarge, "too-large", "The body is larger than this endpoint takes.", "Send less at a time."}, true
 	}
-	return d.cfg.Refused(err)
+	var window *feedback.Refused
+	if errors.As(err, &window) {
+		message := "The window is refused: " + string(window.Code) + "."
+		if window.Cell > 0 {
+			message = "The window is refused for its cell " + strconv.Itoa(window.Cell) + ": " + string(window.Code) + "."
+		}
+		return Problem{http.StatusUnprocessableEntity, "feedback-" + string(window.Code), message, "Do not send it again. docs/formats/door.md explains the code."}, true
+	}
+	return Problem{}, false
 }
 
 // failWith answers for an error.
 func (d *Door) failWith(w http.ResponseWriter, r *http.Request, err error) {
-	p, known := d.problem(err)
+	p, known := problem(err)
 	if known {
 		d.fail(w, r, p)
 		return
