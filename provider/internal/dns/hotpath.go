@@ -56,20 +56,20 @@ func (h *hot) handle(msg []byte, from netip.Addr, stream bool, at int64, out []b
 			if fault == wire.OK {
 				return reply, h.plain(msg, out, wire.Refused)
 			}
-			return reply, wire.Header(out, &h.q, wire.Refused)
+			return reply, wire.Bare(out, msg, &h.q, wire.Refused, h.UDPSize)
 		}
 	}
 	switch fault {
 	case wire.OK:
 	case wire.BadOpcode:
 		h.tally[answeredNotImp]++
-		return reply, wire.Header(out, &h.q, wire.NotImp)
+		return reply, wire.Bare(out, msg, &h.q, wire.NotImp, h.UDPSize)
 	case wire.BadVersion:
 		h.tally[answeredBadVers]++
 		return reply, h.plain(msg, out, wire.BadVers)
 	default:
 		h.tally[answeredFormErr]++
-		return reply, wire.Header(out, &h.q, wire.FormErr)
+		return reply, wire.Bare(out, msg, &h.q, wire.FormErr, h.UDPSize)
 	}
 	if h.q.Class != wire.ClassIN || meta(h.q.Type) {
 		h.tally[answeredRefused]++

@@ -54,15 +54,17 @@ func header(buf []byte, q *Query, rcode int) {
 	clear(buf[4:HeaderLen])
 }
 
-// Header writes an answer that is a header only, for a query whose question
-// cannot be echoed, and gives its length.
-func Header(buf []byte, q *Query, rcode int) int {
+// Bare writes an answer without a question, for a query whose question cannot
+// be echoed, and gives its length. An OPT record is given back (RFC 6891 section
+// 7): it tells the client that EDNS is not what failed.
+func Bare(buf, query []byte, q *Query, rcode int, size uint16) int {
 	header(buf, q, rcode)
 	if q.Opcode() != 0 {
 		// The flags of other opcodes mean other things: copy none of them.
 		binary.BigEndian.PutUint16(buf[2:], FlagQR|q.Flags&(15<<11)|uint16(rcode&15))
 	}
-	return HeaderLen
+	r := Reply{buf: buf, n: HeaderLen}
+	return r.End(query, q, rcode, size, NoEDE, "", 0)
 }
 
 // Addresses writes one A or AAAA record for each address of a list of addresses

@@ -121,10 +121,10 @@ func (q *Query) HasSubnet() bool { return q.ecs != 0 }
 // Opcode gives the kind of query.
 func (q *Query) Opcode() uint16 { return q.Flags >> 11 & 15 }
 
-// Parse reads a query. After TooShort nothing may be read; after IsResponse,
-// BadOpcode and BadCount only ID and Flags; after BadQuestion neither the
-// question; after BadRecord and BadOPT everything but EDNS; after BadVersion and
-// OK everything.
+// Parse reads a query. After TooShort nothing may be read; after IsResponse only
+// ID and Flags; after BadQuestion the same; after BadOpcode, BadCount, BadRecord
+// and BadOPT also EDNS, as far as it was understood, but not the question; after
+// BadVersion and OK everything.
 func (q *Query) Parse(msg []byte) Fault {
 	if len(msg) < HeaderLen {
 		return TooShort
@@ -136,23 +136,41 @@ func (q *Query) Parse(msg []byte) Fault {
 	if q.Flags&FlagQR != 0 {
 		return IsResponse
 	}
-	if q.Opcode() != 0 {
-		return BadOpcode
-	}
+	questions := int(binary.BigEndian.Uint16(msg[4:]))
 	before := int(binary.BigEndian.Uint16(msg[6:])) + int(binary.BigEndian.Uint16(msg[8:]))
 	records := before + int(binary.BigEndian.Uint16(msg[10:]))
-	if binary.BigEndian.Uint16(msg[4:]) != 1 || records > MaxRecords {
-		return BadCount
+	fault := OK
+	switch {
+	case q.Opcode() != 0:
+		fault = BadOpcode
+	case questions != 1 || records > MaxRecords:
+		fault = BadCount
 	}
-	end := nameEnd(msg, HeaderLen)
-	if end < 0 || end+4 > len(msg) {
-		return BadQuestion
+	if questions > 1 || records > MaxRecords {
+		return fault
 	}
-	q.nameLen = end - HeaderLen
-	lower(&q.low, msg[HeaderLen:end])
-	q.Type = binary.BigEndian.Uint16(msg[end:])
-	q.Class = binary.BigEndian.Uint16(msg[end+2:])
-	q.End = end + 4
+	rest := q.sections(msg, questions, before, records)
+	if fault != OK {
+		return fault
+	}
+	return rest
+}
+
+// sections reads what follows the header: at most one question, and records, of
+// which so many come before the additional section.
+func (q *Query) sections(msg []byte, questions, before, records int) Fault {
+	q.nameLen, q.End = 0, HeaderLen
+	if questions == 1 {
+		end := nameEnd(msg, HeaderLen)
+		if end < 0 || end+4 > len(msg) {
+			return BadQuestion
+		}
+		q.nameLen = end - HeaderLen
+		lower(&q.low, msg[HeaderLen:end])
+		q.Type = binary.BigEndian.Uint16(msg[end:])
+		q.Class = binary.BigEndian.Uint16(msg[end+2:])
+		q.End = end + 4
+	}
 	at := q.End
 	fault := OK
 	for i := 0; i < records; i++ {

@@ -327,7 +327,7 @@ func checkAccepted(t *testing.T, q *Query, msg []byte) {
 	if err != nil {
 		t.Fatalf("took %x, dnsmessage: %v", msg, err)
 	}
-	if len(qs) == 1 && ( uint16(qs[0].Type) != q.Type || uint16(qs[0].Class) != q.Class) {
+	if len(qs) == 1 && (uint16(qs[0].Type) != q.Type || uint16(qs[0].Class) != q.Class) {
 		t.Fatalf("took %x as type %d class %d, dnsmessage: %v", msg, q.Type, q.Class, qs)
 	}
 	name, end, err := dns.UnpackDomainName(msg, HeaderLen)
