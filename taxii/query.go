@@ -28,8 +28,9 @@ var (
 func bad(description string) *Error { return problem(http.StatusBadRequest, "bad-query", description) }
 
 // query reads the parameters of a request for a page. scope names what the page
-// is of, so that next is good for nothing else.
-func (s *Server) query(r *http.Request, scope string, match []string) (Query, *Error) {
+// is of, so that next is good for nothing else. It gives the filter, too, for the
+// next page.
+func (s *Server) query(r *http.Request, scope string, match []string) (q Query, text string, problem *Error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return Query{}, "", bad("The query cannot be read: check its percent-encoding.")
