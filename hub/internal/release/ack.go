@@ -61,8 +61,8 @@ func (d *Desk) Acknowledge(ctx context.Context, provider, serial string, signed 
 		if err != nil {
 			return err
 		}
-		n, err := d.inForce(ctx, tx, provider, ack.From, ack.Sequence)
-		unsettled = n == portion
+		done, err := d.inForce(ctx, tx, provider, ack.From, ack.Sequence)
+		unsettled = done < ack.Sequence
 		return err
 	})
 	if err != nil {
@@ -186,7 +186,7 @@ func book(ctx context.Context, tx *sql.Tx, provider string, a *contract.Ack, now
 		}
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE delivery SET removed = $4, removal_sent = CASE WHEN removal_sent = 0 THEN $4 ELSE removal_sent END
-		WHERE provider = $1 AND remove_seq > $2 AND remove_seq <= $3 AND removed = 0`, provider, from, to, at)
+		WHERE provider = $1 AND remove_seq > 0 AND remove_seq > $2 AND remove_seq <= $3 AND removed = 0`, provider, from, to, at)
 	if err != nil {
 		return fmt.Errorf("release: book what was removed: %w", err)
 	}
@@ -242,23 +242,21 @@ func loadedAfterAll(ctx context.Context, tx *sql.Tx, provider string, a *contrac
 }
 
 // inForce moves items to IN_FORCE that a provider has loaded out of a range of
-// its log, at most a portion of them, and counts them.
-func (d *Desk) inForce(ctx context.Context, tx *sql.Tx, provider string, from, to uint64) (int, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT d.item FROM delivery d JOIN item i ON i.id = d.item
-		WHERE d.provider = $1 AND d.add_seq > $2 AND d.add_seq <= $3 AND d.loaded > 0 AND i.state = $4 LIMIT $5`,
+// its log, at most a portion of them, in order. It gives the entry to go on
+// after, or to when it came to the end.
+func (d *Desk) inForce(ctx context.Context, tx *sql.Tx, provider string, from, to uint64) (uint64, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT d.item, max(d.add_seq) FROM delivery d JOIN item i ON i.id = d.item
+		WHERE d.provider = $1 AND d.add_seq > $2 AND d.add_seq <= $3 AND d.loaded > 0 AND i.state = $4
+		GROUP BY d.item, d.add_seq ORDER BY d.add_seq LIMIT $5`,
 		provider, int64(from), int64(to), string(indicator.Released), int64(portion))
 	if err != nil {
 		return 0, fmt.Errorf("release: items now in force: %w", err)
 	}
-	ids, err := texts(rows)
+	ids, last, err := numbered(rows)
 	if err != nil {
 		return 0, err
 	}
-	for _, text := range ids {
-		id, err := contract.ParseID(text)
-		if err != nil {
-			return 0, err
-		}
+	for _, id := range ids {
 		it, err := indicator.Get(ctx, tx, id)
 		if err != nil {
 			return 0, err
@@ -268,7 +266,27 @@ func (d *Desk) inForce(ctx context.Context, tx *sql.Tx, provider string, from, t
 			return 0, err
 		}
 	}
-	return len(ids), nil
+	if len(ids) < portion {
+		return to, nil
+	}
+	return last, nil
+}
+
+func numbered(rows *sql.Rows) (ids []contract.ID, last uint64, err error) {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var text string
+		err = rows.Scan(&text, &last)
+		if err != nil {
+			return nil, 0, err
+		}
+		id, err := contract.ParseID(text)
+		if err != nil {
+			return nil, 0, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, last, rows.Err()
 }
 
 // settle moves the items of big receipts to IN_FORCE, portion by portion: the
@@ -311,15 +329,21 @@ func (d *Desk) again(some map[string]struct{}, all bool) {
 }
 
 func (d *Desk) settleOne(ctx context.Context, provider string) error {
-	for {
-		n := 0
-		err := d.db.Write(ctx, func(tx *sql.Tx) error {
+	head, err := d.head(ctx, provider)
+	if err != nil {
+		return err
+	}
+	for from := uint64(0); from < head; {
+		var done uint64
+		err = d.db.Write(ctx, func(tx *sql.Tx) error {
 			var err error
-			n, err = d.inForce(ctx, tx, provider, 0, 1<<62)
+			done, err = d.inForce(ctx, tx, provider, from, head)
 			return err
 		})
-		if err != nil || n < portion {
+		if err != nil {
 			return err
 		}
+		from = done
 	}
+	return nil
 }

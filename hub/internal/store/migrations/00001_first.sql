@@ -136,6 +136,7 @@ CREATE TABLE batch (
     accepted    bigint NOT NULL DEFAULT 0,
     duplicate   bigint NOT NULL DEFAULT 0,
     refused     bigint NOT NULL DEFAULT 0,
+    skipped     bigint NOT NULL DEFAULT 0,-- objects of other types than indicator
     error       text NOT NULL DEFAULT ''  -- why the whole was refused or cut short
 );
 CREATE INDEX batch_received ON batch (received);
@@ -274,7 +275,7 @@ CREATE TABLE delivery (
     PRIMARY KEY (item, provider, service)
 );
 CREATE INDEX delivery_add ON delivery (provider, add_seq);
-CREATE INDEX delivery_remove ON delivery (provider, remove_seq);
+CREATE INDEX delivery_remove ON delivery (provider, remove_seq) WHERE remove_seq > 0;
 CREATE INDEX delivery_until ON delivery (provider, until) WHERE removed = 0;
 
 -- Every checkpoint that was handed out, and every receipt.
