@@ -156,3 +156,11 @@ func sweep(dir string) error {
 	}
 	return err
 }
+
+// SameNumber reports whether two files, write-ahead or Parquet, hold the same
+// flows.
+func SameNumber(a, b string) bool {
+	x, okX := numberOf(a)
+	y, okY := numberOf(b)
+	return okX && okY && x == y
+}
