@@ -24,6 +24,7 @@ type Window struct {
 	Withheld   []Withheld
 	Made       time.Time
 	ReviewedBy string
+	Answered   time.Time // by the hub
 	Error      string
 }
 
@@ -37,7 +38,7 @@ var (
 
 // Windows gives the newest windows.
 func (s *Service) Windows(ctx context.Context, limit int) ([]Window, error) {
-	rows, err := s.cfg.DB.QueryContext(ctx, `SELECT day, service, state, body, withheld, made, reviewed_by, error
+	rows, err := s.cfg.DB.QueryContext(ctx, `SELECT day, service, state, body, withheld, made, reviewed_by, answered, error
 		FROM feedback_window ORDER BY day DESC, service LIMIT $1`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("anonymise: %w", err)
@@ -48,15 +49,15 @@ func (s *Service) Windows(ctx context.Context, limit int) ([]Window, error) {
 	for rows.Next() {
 		var w Window
 		var withheld string
-		var made int64
-		err = rows.Scan(&w.Day, &w.Service, &w.State, &w.Body, &withheld, &made, &w.ReviewedBy, &w.Error)
+		var made, answered int64
+		err = rows.Scan(&w.Day, &w.Service, &w.State, &w.Body, &withheld, &made, &w.ReviewedBy, &answered, &w.Error)
 		if err == nil {
 			err = json.Unmarshal([]byte(withheld), &w.Withheld)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("anonymise: %w", err)
 		}
-		w.Start, w.Made = w.Day.Start(length), sqldb.FromTime(made)
+		w.Start, w.Made, w.Answered = w.Day.Start(length), sqldb.FromTime(made), sqldb.FromTime(answered)
 		out = append(out, w)
 	}
 	return out, rows.Err()

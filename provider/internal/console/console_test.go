@@ -177,7 +177,7 @@ func TestDecisionsOfAnOperator(t *testing.T) {
 		{"/notices/5/settle", nil, "The notice is settled", func() bool { return s.notices[0].SettledBy == "oscar" }},
 		{"/customers/1/exceptions", url.Values{"indicator": {idA.String()}, "reason": {"Their own test name"}}, "The exception is in force", func() bool { return len(s.customers[0].Exceptions) == 1 }},
 		{"/customers/2/exceptions/remove", url.Values{"indicator": {idA.String()}}, "The exception is removed", func() bool { return len(s.customers[1].Exceptions) == 0 }},
-		{"/feedback/" + itoa(int64(window.Day)) + "/dns/approve", nil, "Exactly these bytes leave", func() bool { return s.windows[0].State == "REVIEWED" }},
+		{"/feedback/" + itoa(int64(window.Day)) + "/dns/approve", url.Values{"seen": {Digest(window.Body)}}, "Exactly these bytes leave", func() bool { return s.windows[0].State == "REVIEWED" }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {

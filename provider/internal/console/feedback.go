@@ -1,6 +1,8 @@
 package console
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 
@@ -35,10 +37,17 @@ func windowOf(r *http.Request) (contract.Day, contract.Services, error) {
 	return contract.Day(n), s, nil
 }
 
+// Digest names the bytes of a window.
+func Digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
 type windowData struct {
 	Window
 	Text       string
 	Size       int64
+	Seen       string // SHA-256 of the bytes shown, which approval names
 	List       []contract.Feedback
 	MayApprove bool
 }
@@ -55,7 +64,7 @@ func (c *console) window(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, _ := signin.From(r.Context())
-	d := windowData{Window: x, Text: string(x.Body), Size: int64(len(x.Body)), MayApprove: may(a, approve) && x.State == "READY"}
+	d := windowData{Window: x, Text: string(x.Body), Size: int64(len(x.Body)), Seen: Digest(x.Body), MayApprove: may(a, approve) && x.State == "READY"}
 	p := c.page(r, "/feedback")
 	p.Title = web.ServiceName(service) + ", " + x.Start.UTC().Format("Jan 2, 2006, 15:04")
 	p.Heading = "Feedback preview: " + p.Title
@@ -77,7 +86,7 @@ func (c *console) approve(w http.ResponseWriter, r *http.Request) {
 	day, service, err := windowOf(r)
 	if err == nil {
 		a, _ := signin.From(r.Context())
-		err = c.Feedback.Approve(r.Context(), a, day, service)
+		err = c.Feedback.Approve(r.Context(), a, day, service, r.PostFormValue("seen"))
 	}
 	if err != nil {
 		c.fail(w, r, err)

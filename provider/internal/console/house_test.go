@@ -233,11 +233,11 @@ func (h *house) Window(_ context.Context, d contract.Day, s contract.Services) (
 	return Window{}, ErrNotFound
 }
 
-func (h *house) Approve(_ context.Context, by signin.Account, d contract.Day, s contract.Services) error {
+func (h *house) Approve(_ context.Context, by signin.Account, d contract.Day, s contract.Services, seen string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range h.windows {
-		if h.windows[i].Day == d && h.windows[i].Service == s {
+		if h.windows[i].Day == d && h.windows[i].Service == s && Digest(h.windows[i].Body) == seen {
 			h.windows[i].State, h.windows[i].ReviewedBy = "REVIEWED", by.Login
 			return nil
 		}

@@ -227,7 +227,9 @@ type Notice struct {
 type Feedback interface {
 	Windows(ctx context.Context, limit int) ([]Window, error) // newest first
 	Window(ctx context.Context, d contract.Day, s contract.Services) (Window, error)
-	Approve(ctx context.Context, by signin.Account, d contract.Day, s contract.Services) error
+	// Approve lets the window be sent. Seen is the SHA-256, in hexadecimal, of the
+	// bytes that the operator was shown: if they have changed since, it fails.
+	Approve(ctx context.Context, by signin.Account, d contract.Day, s contract.Services, seen string) error
 }
 
 // Window is one day of one service.

@@ -117,6 +117,17 @@ func (b *Book) ByExporter(a netip.Addr) *Customer { return b.exporter[a.Unmap()]
 // ByID finds a customer by number.
 func (b *Book) ByID(id int32) *Customer { return b.byID[id] }
 
+// Served counts the customers whose policy for a service is not off.
+func (b *Book) Served(s contract.Services) int {
+	n := 0
+	for _, c := range b.byID {
+		if s == contract.DNS && c.DNS != Off || s == contract.SMTP && c.Mail != Off || s == contract.NetFlow && c.Flow != Off {
+			n++
+		}
+	}
+	return n
+}
+
 // Holder holds the book in force.
 type Holder struct{ p atomic.Pointer[Book] }
 

@@ -23,7 +23,15 @@ type Spec struct {
 	ConsentBy string    // who agreed to feedback, for the customer
 	ConsentAt time.Time // and when
 	Contact   Contact
-	Reasons   map[contract.ID]string // why each exception was made
+	Granted   []Grant // the exceptions, with who made them and why
+}
+
+// Grant is a local exception.
+type Grant struct {
+	Indicator contract.ID
+	Reason    string
+	By        string // login
+	At        time.Time
 }
 
 // Contact says where notices go. Empty fields are not used; with none, notices
@@ -163,28 +171,28 @@ func scanMatches(ctx context.Context, tx *sql.Tx, out []Spec, at map[int32]int) 
 }
 
 func scanExceptions(ctx context.Context, tx *sql.Tx, out []Spec, at map[int32]int) error {
-	rows, err := tx.QueryContext(ctx, `SELECT customer, indicator, reason FROM exception ORDER BY at`)
+	rows, err := tx.QueryContext(ctx, `SELECT customer, indicator, reason, login, at FROM exception ORDER BY at`)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var id int32
-		var text, reason string
-		err = rows.Scan(&id, &text, &reason)
+		var text string
+		var g Grant
+		var granted int64
+		err = rows.Scan(&id, &text, &g.Reason, &g.By, &granted)
 		if err != nil {
 			return err
 		}
-		ind, err := contract.ParseID(text)
+		g.Indicator, err = contract.ParseID(text)
 		if err != nil {
 			return err
 		}
+		g.At = sqldb.FromTime(granted)
 		c := &out[at[id]]
-		c.Exceptions = append(c.Exceptions, ind)
-		if c.Reasons == nil {
-			c.Reasons = map[contract.ID]string{}
-		}
-		c.Reasons[ind] = reason
+		c.Exceptions = append(c.Exceptions, g.Indicator)
+		c.Granted = append(c.Granted, g)
 	}
 	return rows.Err()
 }

@@ -118,8 +118,8 @@ func TestConsentIsTheContactsAlone(t *testing.T) {
 			t.Error("consent is not off by default")
 		}
 		for name, by := range map[string]customer.Actor{
-			"operator":                operator,
-			"security officer":        {Login: "so", Roles: []string{"csp_security_officer"}},
+			"operator":                 operator,
+			"security officer":         {Login: "so", Roles: []string{"csp_security_officer"}},
 			"other customer's contact": {Login: "x", Roles: []string{"customer_contact"}, Scope: "Other"},
 		} {
 			err = s.Consent(ctx, by, id, contract.AllServices)

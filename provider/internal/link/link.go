@@ -53,6 +53,7 @@ type Status struct {
 	Detail     string // the problem in words
 	Refused    int    // entries of the list that this node cannot use
 	Confirmed  uint64 // sequence that the hub has our receipt for
+	Unsent     int64  // receipts that the hub has not taken yet
 	NotAfter   time.Time
 	Torn       int64 // bytes of a torn write that the vault cut off at start
 }
@@ -134,11 +135,18 @@ func (l *Link) Run(ctx context.Context) error {
 	return l.vault.Close()
 }
 
+// Provider gives the provider's short name in the program.
+func (l *Link) Provider() string { return l.cfg.Identity.Provider() }
+
 // Status gives the present state.
 func (l *Link) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.status
+	s.Unsent = int64(len(l.problems))
+	if l.due != nil {
+		s.Unsent++
+	}
 	s.NotAfter = l.cfg.Identity.NotAfter()
 	return s
 }

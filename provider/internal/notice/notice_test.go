@@ -133,7 +133,7 @@ func (f *fixture) once() {
 
 func (f *fixture) all() []notice.Notice {
 	f.t.Helper()
-	out, err := notice.List(f.t.Context(), f.db, "", 10)
+	out, err := notice.List(f.t.Context(), f.db, notice.Filter{})
 	if err != nil {
 		f.t.Fatal(err)
 	}

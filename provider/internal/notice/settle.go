@@ -36,9 +36,22 @@ const columns = `id, customer, indicator, service, channel, state, body, token, 
 // ErrUnknown says that there is no such notice.
 var ErrUnknown = errors.New("no such notice")
 
-// List gives the newest notices, of one state or, with "", of all.
-func List(ctx context.Context, q sqldb.Querier, state State, limit int) ([]Notice, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+columns+` FROM notice WHERE $1 = '' OR state = $1 ORDER BY id DESC LIMIT $2`, string(state), limit)
+// Filter picks notices. Zero fields pick all.
+type Filter struct {
+	State    State
+	Customer int32
+	Before   int64 // only numbers below
+	Limit    int   // 100 when zero
+}
+
+// List gives notices, newest first.
+func List(ctx context.Context, q sqldb.Querier, f Filter) ([]Notice, error) {
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	rows, err := q.QueryContext(ctx, `SELECT `+columns+` FROM notice
+		WHERE ($1 = '' OR state = $1) AND ($2 = 0 OR customer = $2) AND ($3 = 0 OR id < $3) ORDER BY id DESC LIMIT $4`,
+		string(f.State), f.Customer, f.Before, f.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("notice: %w", err)
 	}
@@ -73,6 +86,20 @@ func scan(row interface{ Scan(...any) error }) (Notice, error) {
 	}
 	n.Created, n.Dispatched, n.Settled = sqldb.FromTime(created), sqldb.FromTime(dispatched), sqldb.FromTime(settled)
 	return n, nil
+}
+
+// Settle acknowledges a notice by its number, for an operator who reached the
+// customer by other means.
+func (s *Service) Settle(ctx context.Context, id int64, login string) error {
+	var token string
+	err := s.cfg.DB.QueryRowContext(ctx, `SELECT token FROM notice WHERE id = $1`, id).Scan(&token)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrUnknown
+	}
+	if err != nil {
+		return fmt.Errorf("notice: %w", err)
+	}
+	return s.Acknowledge(ctx, token, login, 0)
 }
 
 // Acknowledge settles a notice: the customer, or an operator who reached the

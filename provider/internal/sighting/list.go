@@ -27,7 +27,7 @@ type Sighting struct {
 	First     time.Time
 	Last      time.Time
 	Verdict   string // "", "true", "false"
-	Notice    int64  // 0: no notice tells of it
+	Notice    string // state of the notice that tells of it, or nothing
 }
 
 // Filter picks sightings, newest first. Zero fields pick all.
@@ -35,6 +35,7 @@ type Filter struct {
 	Customer  int32
 	Service   contract.Services
 	Indicator contract.ID
+	Unjudged  bool  // only those without a verdict
 	Before    int64 // only identifiers below
 	Limit     int   // 100 when zero
 }
@@ -48,10 +49,12 @@ func List(ctx context.Context, q sqldb.Querier, f Filter) ([]Sighting, error) {
 	if !f.Indicator.IsZero() {
 		indicator = f.Indicator.String()
 	}
-	rows, err := q.QueryContext(ctx, `SELECT id, service, indicator, category, customer, action, client, peer, what, count, first, last, verdict, notice
-		FROM sighting
-		WHERE ($1 = 0 OR customer = $1) AND ($2 = 0 OR service = $2) AND ($3 = '' OR indicator = $3) AND ($4 = 0 OR id < $4)
-		ORDER BY id DESC LIMIT $5`, f.Customer, f.Service, indicator, f.Before, f.Limit)
+	rows, err := q.QueryContext(ctx, `SELECT s.id, s.service, s.indicator, s.category, s.customer, s.action, s.client, s.peer, s.what,
+			s.count, s.first, s.last, s.verdict, coalesce(n.state, '')
+		FROM sighting s LEFT JOIN notice n ON n.id = s.notice
+		WHERE ($1 = 0 OR s.customer = $1) AND ($2 = 0 OR s.service = $2) AND ($3 = '' OR s.indicator = $3)
+			AND ($4 = 0 OR s.id < $4) AND (NOT $5 OR s.verdict = '')
+		ORDER BY s.id DESC LIMIT $6`, f.Customer, f.Service, indicator, f.Before, f.Unjudged, f.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("sighting: %w", err)
 	}

@@ -24,6 +24,10 @@ const (
 	flushSize  = 4096                   // distinct matches in one transaction, at most
 )
 
+// Withheld begins the text of a sighting whose value may not be shown; a keyed
+// tag follows it.
+const Withheld = "withheld:"
+
 // Config is what a recorder needs.
 type Config struct {
 	DB        *sqldb.DB
@@ -210,7 +214,7 @@ func (r *Recorder) what(e *Event) string {
 	if len(raw) > 0 && !e.Display {
 		h := hmac.New(sha256.New, r.cfg.Secret)
 		h.Write(raw)
-		return "withheld:" + hex.EncodeToString(h.Sum(nil)[:6])
+		return Withheld + hex.EncodeToString(h.Sum(nil)[:6])
 	}
 	switch e.Service {
 	case contract.DNS:
