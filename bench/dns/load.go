@@ -16,6 +16,7 @@ import (
 // result is what one run showed.
 type result struct {
 	qps      float64
+	qpcpu    float64 // queries for each second of the server's processor time
 	lost     int
 	wrong    int // answers with another response code than the name deserves
 	p50, p99 time.Duration

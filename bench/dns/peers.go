@@ -140,6 +140,22 @@ func (p *process) memory() int64 {
 	return kb << 10
 }
 
+// cpu gives the processor time used so far, in seconds.
+func (p *process) cpu() float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 13 {
+		return 0
+	}
+	const tick = 100 // USER_HZ, the same on every Linux that Go runs on
+	user, _ := strconv.ParseFloat(string(fields[11]), 64)
+	system, _ := strconv.ParseFloat(string(fields[12]), 64)
+	return (user + system) / tick
+}
+
 // firstBlock asks for a listed name until it is refused.
 func firstBlock(ctx context.Context, addr string, blocked bool) error {
 	g := newTraffic("blocked", 1)
