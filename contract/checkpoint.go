@@ -50,7 +50,7 @@ func ParseCheckpoint(text string) (*Checkpoint, error) {
 			return nil, fmt.Errorf("contract: checkpoint: %w", e)
 		}
 	}
-	if c.Text() != text {
+	if c.Count < 0 || c.Text() != text {
 		return nil, fmt.Errorf("contract: checkpoint is not in its one canonical form")
 	}
 	return c, nil
@@ -95,6 +95,9 @@ func ParseRules(text string) (*Rules, error) {
 	r := &Rules{
 		Version: uint64(n[0]), MinCustomers: int(n[1]), MinEvents: int(n[2]), MaxShare: int(n[3]),
 		DayLength: time.Duration(n[4]) * time.Second,
+	}
+	if r.Text() != text {
+		return nil, fmt.Errorf("contract: rules are not in their one canonical form")
 	}
 	return r, r.Check()
 }

@@ -62,8 +62,12 @@ func (x *Indicator) Canonical() ([]byte, error) {
 	if len(x.Pattern) > MaxPattern || len(x.Summary) > MaxSummary {
 		return nil, fmt.Errorf("contract: pattern over %d or summary over %d bytes", MaxPattern, MaxSummary)
 	}
-	if !utf8.ValidString(x.Pattern) || !utf8.ValidString(x.Summary) {
+	if !utf8.ValidString(x.Pattern) || !utf8.ValidString(x.Summary) || !utf8.ValidString(x.CreatedBy) {
 		return nil, errors.New("contract: text is not UTF-8")
+	}
+	if x.Confidence < 0 || x.Confidence > 100 || x.Disclosure > 3 || int(x.Marking) >= len(tlpRefs) ||
+		int(x.Category) >= len(categoryNames) || int(x.Action) >= len(actionNames) {
+		return nil, errors.New("contract: an indicator's numbers are outside their closed lists")
 	}
 	var b bytes.Buffer
 	b.WriteString(`{"confidence":`)
@@ -93,6 +97,9 @@ func (x *Indicator) Canonical() ([]byte, error) {
 	b.WriteString(`,"valid_until":`)
 	writeTime(&b, x.ValidUntil)
 	b.WriteByte('}')
+	if b.Len() > MaxObject { // escapes can make the object much longer than its text
+		return nil, fmt.Errorf("contract: object of %d bytes, limit %d", b.Len(), MaxObject)
+	}
 	return b.Bytes(), nil
 }
 
