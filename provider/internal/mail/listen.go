@@ -10,13 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"ecs/contract"
 	"ecs/provider/internal/mail/milter"
-)
-
-const (
-	smtp   = contract.SMTP
-	shadow = contract.Shadow
 )
 
 // Filter is the mail room.
@@ -50,7 +44,7 @@ func (f *Filter) Run(ctx context.Context) error {
 	if f.cfg.Quarantine != nil {
 		err := f.cfg.Quarantine.Recover(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("mail: %w", err)
 		}
 	}
 	var listeners []net.Listener

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"ecs/contract"
 	"ecs/provider/internal/mail/milter"
 	"ecs/provider/internal/mail/mime"
 	"ecs/provider/internal/mail/quarantine"
@@ -253,8 +254,8 @@ func (f *Filter) record(ctx context.Context, client netip.Addr, now int64, share
 func event(t told, owner int32, client netip.Addr, at int64) sighting.Event {
 	en := t.hit.entry
 	ev := sighting.Event{
-		At: at, Indicator: en.ID, Service: smtp, Category: en.Category, Action: t.action,
-		Display: en.Display, Notify: en.Notify && t.action != shadow, Customer: owner, Count: 1, Peer: client,
+		At: at, Indicator: en.ID, Service: contract.SMTP, Category: en.Category, Action: t.action,
+		Display: en.Display, Notify: en.Notify && t.action != contract.Shadow, Customer: owner, Count: 1, Peer: client,
 	}
 	place := t.hit.place.String()
 	var what [sighting.MaxWhat]byte

@@ -16,10 +16,14 @@ import (
 // system is the actor of what nobody asked for.
 const system = "system"
 
-// Run recovers, then looks after retention until ctx ends.
+// Run recovers if that was not done yet, then looks after retention until ctx
+// ends.
 func (s *Store) Run(ctx context.Context) error {
 	err := s.Recover(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	tick := time.NewTicker(s.cfg.Every)
@@ -40,8 +44,20 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 // Recover makes folder and table agree after whatever ended the last run. It
-// must end before the first [Store.Hold].
+// must end before the first [Store.Hold]; once it has, calling it again does
+// nothing, since a part without a row may then be of a hold under way.
 func (s *Store) Recover(ctx context.Context) error {
+	s.recovering.Lock()
+	defer s.recovering.Unlock()
+	if s.recovered {
+		return nil
+	}
+	err := s.recover(ctx)
+	s.recovered = err == nil
+	return err
+}
+
+func (s *Store) recover(ctx context.Context) error {
 	err := os.MkdirAll(s.cfg.Dir, 0o700)
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)

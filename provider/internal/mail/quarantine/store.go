@@ -88,6 +88,9 @@ type Store struct {
 	busy   sync.Map     // identifiers being released or held
 	bytes  atomic.Int64
 	count  Counters
+
+	recovering sync.Mutex
+	recovered  bool
 }
 
 // Counters count what a quarantine did. Safe to read at any time.
@@ -160,6 +163,9 @@ type envelope struct {
 // Hold keeps the message of a spool once for each item and gives the
 // identifiers. It returns when all is on disk. On error nothing is kept.
 func (s *Store) Hold(ctx context.Context, items []Item, from *Spool) ([]string, error) {
+	if from == nil {
+		return nil, errors.New("quarantine: the message was not spooled")
+	}
 	need := from.Size() * int64(len(items))
 	if s.bytes.Add(need) > s.cfg.MaxBytes {
 		s.bytes.Add(-need)
