@@ -210,9 +210,7 @@ func TestWait(t *testing.T) {
 			t.Fatalf("another hub's recall was seen after %s", took)
 		}
 		stop()
-		if err := <-ran; !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
+		must(t, <-ran)
 
 		wait(2)
 		synctest.Wait()
