@@ -253,3 +253,10 @@ func (l *list) ack(from uint64, now time.Time) contract.Ack {
 	}
 	return a
 }
+
+// Items reads the vault beside a running node and gives what is in force there,
+// for commands that judge files.
+func Items(id *Identity, services contract.Services, dir string, key []byte) ([]match.Item, error) {
+	l := newList(id.Provider(), services, id.verifier)
+	return l.reload(func(load func(vault.Frame) error) error { return vault.Read(dir, key, load) })
+}
