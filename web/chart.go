@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"strings"
 	"time"
+
+	"ecs/contract"
 )
 
 // Charts are SVG made here, without script and without inline style: colors
@@ -13,14 +15,24 @@ import (
 // a title and a description in words.
 
 func init() {
-	funcs["bar"] = Bar
+	funcs["bar"] = func(v any, most int64) (template.HTML, error) {
+		switch n := v.(type) {
+		case int:
+			return Bar(n, most), nil
+		case int64:
+			return Bar(n, most), nil
+		case contract.Bucket:
+			return Bar(n, most), nil
+		}
+		return "", fmt.Errorf("bar of a %T", v)
+	}
 	funcs["lifelines"] = Lifelines
 }
 
 // Bar is one horizontal bar for a cell of a table that also holds the number.
-func Bar(value, most int64) template.HTML {
+func Bar[N int | int64 | contract.Bucket](n N, most int64) template.HTML {
 	const width = 200
-	w := int64(0)
+	w, value := int64(0), int64(n)
 	if most > 0 && value > 0 {
 		w = max(2, value*width/most)
 	}

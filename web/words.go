@@ -30,7 +30,7 @@ var funcs = template.FuncMap{
 	"add":   func(a, b int) int { return a + b },
 	"pct":   percent,
 	"role":  Role,
-	"short": Short,
+	"short": Short, "category": CategoryName,
 	"zero":  func(t time.Time) bool { return t.IsZero() },
 	"bytes": Bytes,
 }
@@ -105,12 +105,19 @@ func Span(d time.Duration) string {
 	case d < time.Hour:
 		return fmt.Sprintf("%d min", int(d.Minutes()))
 	case d < 24*time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+		return two(int(d.Hours()), "h", int(d.Minutes())%60, "min")
 	case d < 10*24*time.Hour:
-		return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
+		return two(int(d.Hours())/24, "d", int(d.Hours())%24, "h")
 	default:
 		return fmt.Sprintf("%d d", int(d.Hours())/24)
 	}
+}
+
+func two(a int, unit string, b int, small string) string {
+	if b == 0 {
+		return strconv.Itoa(a) + " " + unit
+	}
+	return strconv.Itoa(a) + " " + unit + " " + strconv.Itoa(b) + " " + small
 }
 
 // Ago writes how long t is from now: "3 min ago", "in 2 d 1 h", "never".
@@ -261,4 +268,14 @@ func Bytes(n int64) string {
 	default:
 		return strconv.FormatFloat(float64(n)/1e9, 'f', 1, 64) + " GB"
 	}
+}
+
+var categories = [...]string{"Other", "Command and control", "Phishing", "Delivery of malware", "Exfiltration", "Scanning"}
+
+// CategoryName gives a category's name for people.
+func CategoryName(c contract.Category) string {
+	if int(c) < len(categories) {
+		return categories[c]
+	}
+	return c.String()
 }

@@ -1,0 +1,139 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"ecs/contract"
+	"ecs/hub/internal/access"
+	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/release"
+	"ecs/internal/signin"
+	"ecs/web"
+)
+
+type signinAccount = signin.Account
+
+// act does one thing to one indicator.
+func (c *console) act(w http.ResponseWriter, r *http.Request) {
+	a := account(r)
+	id, err := contract.ParseID(r.PathValue("id"))
+	if err != nil {
+		c.fail(w, r, fmt.Errorf("%w: %s", indicator.ErrNotFound, r.PathValue("id")))
+		return
+	}
+	_, err = access.Item(r.Context(), c.DB, a, id) // who may not know of it shall not learn of it here
+	if err == nil {
+		err = r.ParseForm()
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	version, err := strconv.ParseInt(r.PostForm.Get("version"), 10, 64)
+	if err != nil {
+		version = 0
+	}
+	ref := release.Ref{ID: id, Version: version}
+	what := r.PathValue("act")
+	outcome, err := c.do(r.Context(), a, what, ref, r.PostForm)
+	if err == nil {
+		done := what
+		if len(outcome.Refused) > 0 {
+			c.partly(w, r, id, outcome)
+			return
+		}
+		http.Redirect(w, r, "/indicators/"+id.String()+"?done="+done, http.StatusSeeOther)
+		return
+	}
+	if errors.Is(err, errNoAct) {
+		c.missing(w, r)
+		return
+	}
+	x := c.explain(r, err)
+	problem := web.Problem{Text: x.Detail + " " + x.Next}
+	if errors.Is(err, release.ErrReason) {
+		problem = web.Problem{Field: "reason", Text: "Write a reason: at least one short sentence"}
+	}
+	problems := []web.Problem{problem}
+	for _, f := range outcome.Refused {
+		problems = append(problems, web.Problem{Text: f.Provider + " (" + web.ServiceNames(f.Services) + "): " + f.Reason})
+	}
+	if x.Status == http.StatusForbidden || x.Status >= 500 {
+		c.fail(w, r, err)
+		return
+	}
+	c.showStory(w, r, x.Status, problems, r.PostForm)
+}
+
+var errNoAct = errors.New("console: no such act")
+
+// do hands one act to the desk.
+func (c *console) do(ctx context.Context, a signin.Account, what string, ref release.Ref, form map[string][]string) (release.Outcome, error) {
+	reason := strings.TrimSpace(strings.Join(form["reason"], ""))
+	var none release.Outcome
+	switch what {
+	case "privacy":
+		return none, c.Desk.Privacy(ctx, a, ref, indicator.Determination(strings.Join(form["determination"], "")), reason)
+	case "first":
+		return none, c.Desk.First(ctx, a, ref, reason)
+	case "second":
+		targets, err := targetsOf(form["target"])
+		if err != nil {
+			return none, err
+		}
+		return c.Desk.Second(ctx, a, ref, reason, targets)
+	case "override":
+		return none, c.Desk.Override(ctx, a, ref, reason)
+	case "return":
+		return none, c.Desk.Return(ctx, a, ref, reason)
+	case "reject":
+		return none, c.Desk.Reject(ctx, a, ref, reason)
+	case "recall":
+		return none, c.Desk.Recall(ctx, a, ref, reason)
+	case "hold":
+		return none, c.Desk.Hold(ctx, a, ref, reason)
+	}
+	return none, errNoAct
+}
+
+// targetsOf reads what a form sends for the chosen targets: "provider/service".
+func targetsOf(values []string) ([]release.Target, error) {
+	at := map[string]int{}
+	var out []release.Target
+	for _, v := range values {
+		provider, service, ok := strings.Cut(v, "/")
+		s, err := contract.ParseServices(service)
+		if !ok || err != nil || provider == "" {
+			return nil, fmt.Errorf("%w: %q is not a provider and a service", release.ErrNoTarget, v)
+		}
+		i, seen := at[provider]
+		if !seen {
+			i = len(out)
+			at[provider] = i
+			out = append(out, release.Target{Provider: provider})
+		}
+		out[i].Services |= s
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: no provider was chosen", release.ErrNoTarget)
+	}
+	return out, nil
+}
+
+// partly tells of a release that went to some of the chosen targets only.
+func (c *console) partly(w http.ResponseWriter, r *http.Request, id contract.ID, out release.Outcome) {
+	p := c.page(r, "/indicators")
+	p.Title = "Released to some of the chosen providers"
+	p.Crumbs = []web.Link{{Text: "Indicators", Href: "/indicators"}}
+	p.Data = struct {
+		ID       contract.ID
+		Released []release.Target
+		Refused  []release.Refused
+	}{id, out.Released, out.Refused}
+	c.pages.Render(w, http.StatusOK, "partly", p)
+}

@@ -1,0 +1,240 @@
+package console
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"ecs/contract"
+	"ecs/hub/internal/access"
+	"ecs/hub/internal/feedback"
+	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/intake"
+	"ecs/hub/internal/program"
+	"ecs/hub/internal/release"
+	"ecs/internal/signin"
+	"ecs/internal/sqldb"
+	"ecs/web"
+)
+
+// Config of the console. Every field but API and Now is needed.
+type Config struct {
+	Site     web.Site        // House must be "hub"
+	Accounts *signin.Service // made with web.SignInPage, and with Public of this package in its Config
+	DB       *sqldb.DB
+	Desk     *release.Desk
+	Program  *program.Program
+	Intake   *intake.Intake
+	Feedback *feedback.Ledger
+	API      http.Handler // what answers below /api/, behind the same sign-in
+	Log      *slog.Logger
+	Now      func() time.Time // time.Now when nil
+}
+
+// Public are the path prefixes that need no sign-in, for [signin.Config.Public].
+var Public = []string{web.AssetPrefix}
+
+type console struct {
+	Config
+	pages *web.Renderer
+}
+
+// perPage is how many rows a listing shows.
+const perPage = 50
+
+// New makes the console: the whole of what the hub's web address answers, sign-in
+// and API included. Mount it at the root.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	pages, err := web.New("hub", cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	c := &console{Config: cfg, pages: pages}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", c.dashboard)
+	mux.HandleFunc("GET /indicators", c.see(access.Indicators, c.indicators))
+	mux.HandleFunc("GET /indicators/{id}", c.see(access.Indicators, c.story))
+	mux.HandleFunc("POST /indicators/{id}/{act}", c.see(access.Indicators, c.act))
+	mux.HandleFunc("GET /queue", c.see(access.Indicators, c.queue))
+	mux.HandleFunc("POST /queue", c.see(access.Indicators, c.bulk))
+	mux.HandleFunc("GET /deliveries", c.see(access.Deliveries, c.deliveries))
+	mux.HandleFunc("GET /deliveries/{id}", c.see(access.Deliveries, c.delivery))
+	mux.HandleFunc("GET /providers", c.see(access.Providers, c.providers))
+	mux.HandleFunc("POST /providers", c.see(access.Providers, c.register))
+	mux.HandleFunc("GET /providers/{id}", c.see(access.Providers, c.provider))
+	mux.HandleFunc("POST /providers/{id}/token", c.see(access.Providers, c.token))
+	mux.HandleFunc("POST /providers/{id}/state", c.see(access.Providers, c.move))
+	mux.HandleFunc("POST /providers/{id}/accredit", c.see(access.Providers, c.accredit))
+	mux.HandleFunc("POST /providers/{id}/revoke", c.see(access.Providers, c.revoke))
+	mux.HandleFunc("GET /providers/{id}/ledger", c.see(access.Providers, c.ledger))
+	mux.HandleFunc("GET /providers/{id}/in-force", c.see(access.Providers, c.inForce))
+	mux.HandleFunc("GET /feedback", c.see(access.Feedback, c.feedbackPage))
+	mux.HandleFunc("GET /audit", c.see(access.Audit, c.audit))
+	mux.HandleFunc("POST /audit/verify", c.see(access.Audit, c.verifyAudit))
+	mux.HandleFunc("/", c.missing)
+
+	all := http.NewServeMux()
+	all.Handle(web.AssetPrefix, web.Assets())
+	all.HandleFunc("POST /deliveries", c.see(access.Deliver, c.deliver)) // bounded by intake, not by the limit of forms
+	if cfg.API != nil {
+		all.Handle("/api/", cfg.API)
+	}
+	all.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, web.FormLimit)
+		mux.ServeHTTP(w, r)
+	}))
+	return web.Secure(cfg.Accounts.Wrap(all)), nil
+}
+
+// see lets only those through who may see something.
+func (c *console) see(what access.What, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := access.Need(account(r), what)
+		if err != nil {
+			c.fail(w, r, err)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func account(r *http.Request) signin.Account {
+	a, _ := signin.From(r.Context()) // Wrap lets nobody through without
+	return a
+}
+
+func (c *console) missing(w http.ResponseWriter, r *http.Request) {
+	c.pages.Fail(w, c.page(r, ""), http.StatusNotFound, "Page not found", "There is no page at this address.", "Choose a page from the navigation.")
+}
+
+// fail answers an error with a page.
+func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	x := c.explain(r, err)
+	c.pages.Fail(w, c.page(r, ""), x.Status, x.Title, x.Detail, x.Next)
+}
+
+func (c *console) explain(r *http.Request, err error) access.Explanation {
+	x, ok := access.Explain(err)
+	if !ok {
+		c.Log.ErrorContext(r.Context(), "console request failed", "path", r.URL.Path, "error", err)
+	}
+	return x
+}
+
+// page begins a page of the section that begins at href.
+func (c *console) page(r *http.Request, section string) *web.Page {
+	p := &web.Page{Site: c.Site, Section: section, Now: c.Now().UTC(), Done: web.DoneText(r, sentences)}
+	a := account(r)
+	if a.Login == "" {
+		return p
+	}
+	p.Person = &web.Person{Login: a.Login, Name: a.Person, Roles: a.Roles}
+	add := func(what access.What, text, href, icon string, waiting int64) {
+		if access.May(a, what) {
+			p.Nav = append(p.Nav, web.NavItem{Text: text, Href: href, Icon: icon, Waiting: waiting})
+		}
+	}
+	p.Nav = append(p.Nav, web.NavItem{Text: "Dashboard", Href: "/", Icon: "assessment"})
+	add(access.Indicators, "Approval queue", "/queue", "check_circle_outline", c.mine(r, a))
+	add(access.Indicators, "Indicators", "/indicators", "security", 0)
+	add(access.Deliveries, "Deliveries", "/deliveries", "file_download", 0)
+	add(access.Providers, "Providers", "/providers", "connect_without_contact", 0)
+	add(access.Feedback, "Feedback", "/feedback", "forum", 0)
+	add(access.Audit, "Audit log", "/audit", "history", 0)
+	return p
+}
+
+// mine counts what waits for the roles of the account.
+func (c *console) mine(r *http.Request, a signin.Account) int64 {
+	count, err := c.count(r, a)
+	if err != nil { // the navigation can do without its number
+		c.Log.WarnContext(r.Context(), "items cannot be counted", "error", err)
+		return 0
+	}
+	var n int64
+	for _, s := range steps {
+		if a.Any(s.Roles...) {
+			n += count[s.State]
+		}
+	}
+	return n
+}
+
+// count counts the items in each state that the account may know of.
+func (c *console) count(r *http.Request, a signin.Account) (map[indicator.State]int64, error) {
+	only, limited := access.Source(a, access.Indicators)
+	if !limited {
+		return indicator.Count(r.Context(), c.DB)
+	}
+	out := map[indicator.State]int64{}
+	for _, s := range indicator.States {
+		n, err := indicator.CountMatching(r.Context(), c.DB, indicator.Filter{States: []indicator.State{s}, Source: only})
+		if err != nil {
+			return nil, err
+		}
+		out[s] = n
+	}
+	return out, nil
+}
+
+// sentences are what a page says after something was done, see web.DoneText.
+var sentences = map[string]string{
+	"privacy":   "The determination is recorded.",
+	"first":     "The first approval is recorded. The indicator now waits for a release authority.",
+	"second":    "Approved and released. The providers' acknowledgments will show below.",
+	"override":  "Your override is recorded. It counts when two persons have given one.",
+	"return":    "The indicator is returned to its source, with your reason.",
+	"reject":    "The indicator is rejected, with your reason.",
+	"recall":    "Recalled. The removal is on its way to every provider that had it.",
+	"hold":      "The indicator is back at the privacy gate.",
+	"bulk":      "Done for %n indicators.",
+	"register":  "The provider is registered. Next, open its eligibility review.",
+	"state":     "The provider's new state is recorded.",
+	"accredit":  "The accreditation is recorded.",
+	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
+	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
+	"delivered": "The delivery is taken in.",
+}
+
+func queryNumber(r *http.Request, name string) int64 {
+	n, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// linkWith gives the address of this page with one parameter set.
+func linkWith(r *http.Request, name, value string) string {
+	q := r.URL.Query()
+	q.Del("done")
+	q.Del("n")
+	q.Set(name, value)
+	return r.URL.Path + "?" + q.Encode()
+}
+
+// option is one choice of a select field.
+type option struct{ Value, Text string }
+
+// cursorText writes a place in a listing of indicators for an address.
+func cursorText(x indicator.Cursor) string {
+	return strconv.FormatInt(sqldb.Time(x.Created), 10) + "." + x.ID.String()
+}
+
+func parseCursor(s string) indicator.Cursor {
+	at, id, ok := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(at, 10, 64)
+	if !ok || err != nil {
+		return indicator.Cursor{}
+	}
+	x, err := contract.ParseID(id)
+	if err != nil {
+		return indicator.Cursor{}
+	}
+	return indicator.Cursor{Created: sqldb.FromTime(n), ID: x}
+}

@@ -1,0 +1,214 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"ecs/contract"
+	"ecs/hub/internal/access"
+	"ecs/hub/internal/program"
+	"ecs/hub/internal/release"
+	"ecs/web"
+)
+
+func (c *console) providers(w http.ResponseWriter, r *http.Request) {
+	c.showProviders(w, r, http.StatusOK, nil)
+}
+
+func (c *console) showProviders(w http.ResponseWriter, r *http.Request, status int, problems []web.Problem) {
+	rows, err := c.providerRows(r)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	p := c.page(r, "/providers")
+	p.Title, p.Wide, p.Problems = "Providers", true, problems
+	p.Lead = "Who receives indicators, for which services, and where each of them stands with its list."
+	p.Data = struct {
+		Rows     []providerRow
+		May      bool
+		ID, Name string
+	}{rows, account(r).Has("pmo_analyst"), r.PostFormValue("id"), r.PostFormValue("name")}
+	c.pages.Render(w, status, "providers", p)
+}
+
+func (c *console) register(w http.ResponseWriter, r *http.Request) {
+	id := strings.TrimSpace(r.PostFormValue("id"))
+	err := c.Program.Register(r.Context(), account(r), id, strings.TrimSpace(r.PostFormValue("name")))
+	if err != nil {
+		x := c.explain(r, err)
+		if x.Status == http.StatusForbidden || x.Status >= 500 {
+			c.fail(w, r, err)
+			return
+		}
+		c.showProviders(w, r, x.Status, []web.Problem{{Field: "id", Text: x.Detail + " " + x.Next}})
+		return
+	}
+	http.Redirect(w, r, "/providers/"+url.PathEscape(id)+"?done=register", http.StatusSeeOther)
+}
+
+type providerData struct {
+	providerRow
+	Nodes     []program.Node
+	Steps     []program.Step
+	Next      []option
+	MayToken  bool
+	MayGrant  bool
+	Ceilings  []option
+	Token     *program.Token
+	Balance   release.Balance
+	Holds     bool
+	Receipts  []release.Receipt
+	Reason    string
+	NowMinute string
+}
+
+func (c *console) provider(w http.ResponseWriter, r *http.Request) {
+	c.showProvider(w, r, http.StatusOK, nil, nil)
+}
+
+func (c *console) showProvider(w http.ResponseWriter, r *http.Request, status int, problems []web.Problem, token *program.Token) {
+	id, a := r.PathValue("id"), account(r)
+	rows, err := c.providerRows(r)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	d := providerData{Token: token, NowMinute: c.Now().UTC().Format(minute), Reason: r.PostFormValue("reason")}
+	for _, x := range rows {
+		if x.ID == id {
+			d.providerRow = x
+		}
+	}
+	if d.ID == "" {
+		c.fail(w, r, program.ErrNotFound)
+		return
+	}
+	d.Nodes, err = program.Nodes(r.Context(), c.DB, id)
+	if err == nil {
+		d.Steps, err = program.Steps(r.Context(), c.DB, "provider", id)
+	}
+	if err == nil {
+		d.Balance, err = c.Desk.Reconcile(r.Context(), id, c.Now().UTC())
+	}
+	if err == nil {
+		d.Receipts, err = c.Desk.Receipts(r.Context(), id, 20)
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	d.Holds = d.Balance.Holds()
+	for _, s := range program.Next(a, d.State) {
+		if s != program.Accredited {
+			d.Next = append(d.Next, option{string(s), web.Words(s)})
+		}
+	}
+	d.MayToken = d.State.Active() && a.Any("pmo_analyst", "accrediting_official", "system_admin")
+	d.MayGrant = a.Has("accrediting_official") && (d.State == program.Validated || d.State.Active())
+	for t := contract.Clear; t <= contract.Red; t++ {
+		d.Ceilings = append(d.Ceilings, option{t.String(), "TLP:" + strings.ToUpper(t.String())})
+	}
+	p := c.page(r, "/providers")
+	p.Title, p.Problems = d.Name, problems
+	p.Crumbs = []web.Link{{Text: "Providers", Href: "/providers"}}
+	if d.Problem != "" {
+		p.Notes = append(p.Notes, web.Note{Kind: "error", Title: "The list before it stays in force at this provider", Text: d.Problem})
+	}
+	p.Data = d
+	c.pages.Render(w, status, "provider", p)
+}
+
+// settle answers the forms of a provider's page.
+func (c *console) settle(w http.ResponseWriter, r *http.Request, err error, done string) {
+	if err == nil {
+		http.Redirect(w, r, "/providers/"+url.PathEscape(r.PathValue("id"))+"?done="+done, http.StatusSeeOther)
+		return
+	}
+	x := c.explain(r, err)
+	if x.Status == http.StatusForbidden || x.Status >= 500 || x.Status == http.StatusNotFound {
+		c.fail(w, r, err)
+		return
+	}
+	c.showProvider(w, r, x.Status, []web.Problem{{Text: x.Detail + " " + x.Next}}, nil)
+}
+
+// token makes a one-time token and shows it in the answer, which is never stored:
+// it cannot be seen again.
+func (c *console) token(w http.ResponseWriter, r *http.Request) {
+	t, err := c.Program.NewToken(r.Context(), account(r), r.PathValue("id"))
+	if err != nil {
+		c.settle(w, r, err, "")
+		return
+	}
+	c.showProvider(w, r, http.StatusOK, nil, &t)
+}
+
+func (c *console) move(w http.ResponseWriter, r *http.Request) {
+	err := c.Program.Move(r.Context(), account(r), r.PathValue("id"), program.State(r.PostFormValue("state")), strings.TrimSpace(r.PostFormValue("reason")))
+	c.settle(w, r, err, "state")
+}
+
+func (c *console) revoke(w http.ResponseWriter, r *http.Request) {
+	n, err := program.GetNode(r.Context(), c.DB, r.PostFormValue("serial"))
+	if err == nil && n.Provider != r.PathValue("id") {
+		err = program.ErrNotFound
+	}
+	if err == nil {
+		err = c.Program.Revoke(r.Context(), account(r), n.Serial, strings.TrimSpace(r.PostFormValue("reason")))
+	}
+	c.settle(w, r, err, "revoke")
+}
+
+func (c *console) accredit(w http.ResponseWriter, r *http.Request) {
+	err := r.ParseForm()
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	var g program.Accreditation
+	for _, v := range r.PostForm["service"] {
+		s, err := contract.ParseServices(v)
+		if err != nil {
+			c.settle(w, r, errors.Join(program.ErrInput, err), "")
+			return
+		}
+		g.Services |= s
+	}
+	err = g.Ceiling.UnmarshalText([]byte(r.PostForm.Get("ceiling")))
+	if err == nil && r.PostForm.Get("until") != "" {
+		g.NotAfter, err = time.Parse(time.DateOnly, r.PostForm.Get("until"))
+	}
+	if err != nil {
+		c.settle(w, r, errors.Join(program.ErrInput, err), "")
+		return
+	}
+	c.settle(w, r, c.Program.Accredit(r.Context(), account(r), r.PathValue("id"), g, strings.TrimSpace(r.PostForm.Get("reason"))), "accredit")
+}
+
+// minute is how datetime-local fields of forms write a moment.
+const minute = "2006-01-02T15:04"
+
+// moment reads the field "at" of an address; the present when it is absent.
+func (c *console) moment(r *http.Request) (time.Time, string, error) {
+	text := r.URL.Query().Get("at")
+	now := c.Now().UTC()
+	if text == "" {
+		return now, now.Format(minute), nil
+	}
+	for _, layout := range []string{minute, "2006-01-02T15:04:05", time.RFC3339Nano, time.DateOnly} {
+		t, err := time.Parse(layout, text)
+		if err == nil {
+			return t.UTC(), text, nil
+		}
+	}
+	return now, text, errors.New("not a moment")
+}
+
+func mayIndicators(r *http.Request) bool {
+	_, limited := access.Source(account(r), access.Indicators)
+	return access.May(account(r), access.Indicators) && !limited
+}
