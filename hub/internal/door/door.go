@@ -15,6 +15,7 @@ package door
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -44,12 +45,18 @@ type Feedback interface {
 	Accept(ctx context.Context, provider string, body []byte) error
 }
 
-// Config of a [Door]. All but Waiting and Log are needed.
+// Config of a [Door]. DB, Program, Releases and Feedback are needed.
 type Config struct {
 	DB       *sqldb.DB        // read by TAXII and for certificates
 	Program  *program.Program // certificates and states
 	Releases Releases
 	Feedback Feedback
+	// Refused maps further errors of Releases or Feedback to answers, before those
+	// that the door knows; nil for none. An error that nobody knows becomes 503.
+	Refused func(err error) (p Problem, ok bool)
+	// NextKey authenticates the paging of TAXII; hubs on one database share it. A
+	// random one is made when empty; else at least 16 bytes.
+	NextKey []byte
 	// Waiting is how many requests may wait for changes at a time; 4096 when zero.
 	// Those beyond are answered at once and counted.
 	Waiting int
@@ -80,6 +87,16 @@ func New(cfg Config) (*Door, error) {
 	if cfg.DB == nil || cfg.Program == nil || cfg.Releases == nil || cfg.Feedback == nil {
 		return nil, errors.New("door: Config needs DB, Program, Releases and Feedback")
 	}
+	if cfg.Refused == nil {
+		cfg.Refused = func(error) (Problem, bool) { return Problem{}, false }
+	}
+	if len(cfg.NextKey) == 0 {
+		cfg.NextKey = make([]byte, 32)
+		_, _ = rand.Read(cfg.NextKey) // never fails: crypto/rand aborts the process instead
+	}
+	if len(cfg.NextKey) < 16 {
+		return nil, errors.New("door: Config.NextKey is shorter than 16 bytes")
+	}
 	if cfg.Waiting == 0 {
 		cfg.Waiting = 4096
 	}
@@ -95,6 +112,7 @@ func New(cfg Config) (*Door, error) {
 	d.mux.Handle("/v1/changes", d.only(http.MethodGet, d.node(d.getChanges)))
 	d.mux.Handle("/v1/acks", d.only(http.MethodPost, d.nodeEvenSuspended(d.postAck)))
 	d.mux.Handle("/v1/feedback", d.only(http.MethodPost, d.node(d.postFeedback)))
+	d.mux.HandleFunc("/taxii2/", d.taxii)
 	d.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, Problem{http.StatusNotFound, "not-found", "There is nothing at this path.", "See docs/formats/door.md for the endpoints."})
 	})

@@ -81,7 +81,7 @@ func readJSON(r *http.Request, into any) error {
 
 // refuseBody answers 413, 415 or 400 for what readJSON said.
 func (d *Door) refuseBody(w http.ResponseWriter, r *http.Request, err error) {
-	_, known := problem(err)
+	_, known := d.problem(err)
 	if known {
 		d.failWith(w, r, err)
 		return

@@ -50,7 +50,11 @@ var problems = []struct {
 	{program.ErrInput, Problem{400, "request-refused", "The certificate request cannot be honored.", "Send a PKCS #10 request with an ECDSA P-256 key and the node's name (a-z, 0-9, dash) as common name."}},
 }
 
-func problem(err error) (Problem, bool) {
+func (d *Door) problem(err error) (Problem, bool) {
+	p, known := d.cfg.Refused(err)
+	if known {
+		return p, true
+	}
 	for _, x := range problems {
 		if errors.Is(err, x.err) {
 			return x.p, true
@@ -73,7 +77,7 @@ func problem(err error) (Problem, bool) {
 
 // failWith answers for an error.
 func (d *Door) failWith(w http.ResponseWriter, r *http.Request, err error) {
-	p, known := problem(err)
+	p, known := d.problem(err)
 	if known {
 		d.fail(w, r, p)
 		return
