@@ -63,7 +63,7 @@ func (u *Unobservable) Error() string {
 //	email-message:from_ref.value, sender_ref.value Mail
 //	email-message:subject                          Subject
 //	file:name                                      FileName
-//	file:hashes.MD5, 'SHA-1', 'SHA-256', 'SHA-512' the hashes
+//	file:hashes.MD5, 'SHA-1', 'SHA-256', 'SHA-512' the hashes; SHA256, sha-256 and the like pass
 //
 // In one observation, address and port at the same end of network-traffic, and
 // protocols[*] with one transport protocol, may be joined by AND; that gives one
@@ -227,10 +227,9 @@ func (c *compiler) conjunction(tests []*pattern.Test) error {
 
 // single adds the atoms of a comparison that stands alone.
 func (c *compiler) single(t *pattern.Test) error {
-	path := t.Path.String()
-	kind, ok := paths[path]
+	kind, ok := kindOf(t.Path)
 	if !ok {
-		return refuse(t, "no service sees %s", path)
+		return refuse(t, "no service sees %s", t.Path)
 	}
 	values, err := constants(t)
 	if err != nil {
@@ -249,7 +248,26 @@ func (c *compiler) single(t *pattern.Test) error {
 	return nil
 }
 
-// paths that can stand alone. Addr stands for Prefix too.
+// kindOf tells what stands at a path that can stand alone. Names of hash
+// algorithms are taken as people write them: SHA256, sha-256, md5.
+func kindOf(p pattern.Path) (Kind, bool) {
+	if p.Type == "file" && len(p.Steps) == 2 && p.Steps[0].Key == "hashes" && p.Steps[1].Kind == pattern.Key {
+		switch strings.ReplaceAll(strings.ToUpper(p.Steps[1].Key), "-", "") {
+		case "MD5":
+			return MD5, true
+		case "SHA1":
+			return SHA1, true
+		case "SHA256":
+			return SHA256, true
+		case "SHA512":
+			return SHA512, true
+		}
+	}
+	k, ok := paths[p.String()]
+	return k, ok
+}
+
+// paths that can stand alone, besides hashes. Addr stands for Prefix too.
 var paths = map[string]Kind{
 	"domain-name:value":              Domain,
 	"ipv4-addr:value":                Addr,
@@ -264,10 +282,6 @@ var paths = map[string]Kind{
 	"email-message:sender_ref.value": Mail,
 	"email-message:subject":          Subject,
 	"file:name":                      FileName,
-	"file:hashes.MD5":                MD5,
-	"file:hashes.'SHA-1'":            SHA1,
-	"file:hashes.'SHA-256'":          SHA256,
-	"file:hashes.'SHA-512'":          SHA512,
 }
 
 // constants gives what a comparison by "=", IN or ISSUBSET compares with.

@@ -96,6 +96,11 @@ func TestCompile(t *testing.T) {
 			"[file:name = 'it\\'s.exe' OR file:hashes.MD5 = '" + md5Hex + "' OR file:hashes.'SHA-1' = '" + sha1Hex + "' OR file:hashes.'SHA-256' = '" + sha256Hex + "' OR file:hashes.'SHA-512' = '" + sha512Hex + "']", mail,
 			[]Atom{{Kind: FileName, Value: "it's.exe"}, {Kind: MD5, Value: md5Hex}, {Kind: SHA1, Value: sha1Hex}, {Kind: SHA256, Value: sha256Hex}, {Kind: SHA512, Value: sha512Hex}},
 		},
+		{
+			"names of hashes", "[file:hashes.SHA-256 = '" + sha256Hex + "' OR file:hashes.sha256 = '" + sha256Hex + "' OR file:hashes.md5 = '" + md5Hex + "']",
+			"[file:hashes.MD5 = '" + md5Hex + "' OR file:hashes.'SHA-256' = '" + sha256Hex + "']", mail,
+			[]Atom{{Kind: MD5, Value: md5Hex}, {Kind: SHA256, Value: sha256Hex}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := Compile(c.in)
@@ -130,6 +135,7 @@ func TestUnobservable(t *testing.T) {
 		{"superset", "[ipv4-addr:value ISSUPERSET '192.0.2.0/24']", "ipv4-addr:value ISSUPERSET '192.0.2.0/24'", "not done"},
 		{"not equal", "[domain-name:value != 'a.example']", "domain-name:value != 'a.example'", "is not"},
 		{"not in", "[domain-name:value NOT IN ('a.example')]", "domain-name:value NOT IN ('a.example')", "is not"},
+		{"other hash", "[file:hashes.SSDEEP = 'x']", "file:hashes.SSDEEP = 'x'", "no service sees file:hashes.SSDEEP"},
 		{"path", "[process:command_line = 'x']", "process:command_line = 'x'", "no service sees process:command_line"},
 		{"hash and name", "[file:hashes.MD5 = '" + md5Hex + "' AND file:name = 'a.exe']", "file:hashes.MD5 = '" + md5Hex + "'", "only address, port and protocol"},
 		{"two types", "[ipv4-addr:value = '192.0.2.1' AND network-traffic:dst_port = 80]", "network-traffic:dst_port = 80", "write network-traffic:dst_ref.value"},

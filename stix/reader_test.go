@@ -159,7 +159,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestReaderMemory(t *testing.T) {
-	const size = 32 << 20
+	const size = 16 << 20
 	for _, c := range []struct{ name, head, text string }{
 		{"many objects", `{"objects":[` + identity(idA), `,` + identity(idB)},
 		{"one huge object", `{"objects":[{"x":"`, strings.Repeat("y", 1000)},
@@ -186,7 +186,7 @@ func TestReaderMemory(t *testing.T) {
 			}
 			runtime.ReadMemStats(&now)
 			peak = max(peak, now.HeapAlloc)
-			if peak > before.HeapAlloc+24<<20 {
+			if peak > before.HeapAlloc+12<<20 {
 				t.Errorf("heap grew from %d to %d bytes over %d bytes of input", before.HeapAlloc, peak, size)
 			}
 			if r.Offset() < size {

@@ -3,7 +3,6 @@ package pattern
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -106,7 +105,7 @@ func (p *parser) node() *Error {
 	return nil
 }
 
-// nested reads what stands in parentheses, which are open.
+// enter passes an opening parenthesis, leave the closing one.
 func (p *parser) enter() *Error {
 	p.depth++
 	if p.depth > p.lim.Depth {
@@ -186,8 +185,9 @@ func (p *parser) qualified() (Observation, *Error) {
 		return nil, err
 	}
 	var o Observation
+	simple := p.symbol("[")
 	switch {
-	case p.symbol("["):
+	case simple:
 		pos := p.tok.pos
 		err = p.advance()
 		if err != nil {
@@ -218,10 +218,10 @@ func (p *parser) qualified() (Observation, *Error) {
 	default:
 		return nil, fail(p.tok.pos, "want an observation in brackets, got %s", p.tok)
 	}
-	var seen []string
+	var seen []string // parentheses allow a second qualifier of a name
 	for p.keyword("WITHIN") || p.keyword("REPEATS") || p.keyword("START") {
 		pos, name := p.tok.pos, p.tok.text
-		if slices.Contains(seen, name) {
+		if simple && slices.Contains(seen, name) {
 			return nil, fail(pos, "%s twice on one observation", name)
 		}
 		seen = append(seen, name)
@@ -444,17 +444,15 @@ func (p *parser) path() (Path, *Error) {
 	}
 }
 
+// key reads the name of a property. One with a hyphen should stand in quotes, but
+// the standard's own examples forget them, and so do people.
 func (p *parser) key() (Step, *Error) {
 	err := p.node()
 	if err != nil {
 		return Step{}, err
 	}
-	switch {
-	case p.tok.kind == tokString:
-	case p.tok.kind != tokName:
+	if p.tok.kind != tokString && p.tok.kind != tokName {
 		return Step{}, fail(p.tok.pos, "want the name of a property, got %s", p.tok)
-	case strings.Contains(p.tok.text, "-"):
-		return Step{}, fail(p.tok.pos, "a property name with a hyphen must stand in single quotes: '%s'", p.tok.text)
 	}
 	s := Step{Key: p.tok.text}
 	return s, p.advance()
