@@ -253,7 +253,7 @@ func (w *worker) serve(n int, at int64) {
 			continue
 		}
 		out := w.buf[i*w.size:][:w.size]
-		v, size := h.handle(msg, from.addr.Addr(), false, at, out)
+		v, size := h.handle(msg, from.addr.Addr().WithZone(""), false, at, out)
 		switch v {
 		case reply:
 			w.out.add(from, out[:size])

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"ecs/contract"
+	"ecs/provider/internal/match"
+
 	mdns "github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -512,10 +515,89 @@ func TestUpstreamComesBack(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Upstreams, cfg.TryTimeout, cfg.Timeout = []netip.AddrPort{u.addr}, 20*time.Millisecond, 100*time.Millisecond
 	r := start(t, cfg)
-	ask(t, r.Addrs()[0], query(t, "good.example.", mdns.TypeA, nil), time.Second)
-	wait(t, func() bool { return r.ups[0].down.Load() })
+	wait(t, func() bool {
+		ask(t, r.Addrs()[0], query(t, "good.example.", mdns.TypeA, nil), time.Second)
+		return r.ups[0].down.Load()
+	})
 	up.Store(true)
 	wait(t, func() bool { return !r.ups[0].down.Load() })
+}
+
+// TestChangesUnderLoad puts lists in force and takes them back while queries
+// run: each answer agrees with a list that was in force while it was made, and
+// a change is in force for the very next query.
+func TestChangesUnderLoad(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t, answerA("198.51.100.7"))
+	cfg := testConfig(t)
+	cfg.Upstreams = []netip.AddrPort{u.addr}
+	r := start(t, cfg)
+	to := r.Addrs()[0]
+	with := cfg.Matches.Get()
+	e := entry(nil)
+	name := func(b []byte) string { return decode(t, b).Answer[0].(*mdns.A).A.String() }
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got := ask(t, to, query(t, "a.bad.example.", mdns.TypeA, nil), 2*time.Second); got == nil || name(got) != "203.0.113.1" {
+					t.Errorf("a name in every list: %x", got)
+					return
+				}
+			}
+		})
+	}
+	for range 200 {
+		cfg.Matches.Set(with.With([]match.Item{item(e, "now.example")}, nil))
+		if got := ask(t, to, query(t, "now.example.", mdns.TypeA, nil), 2*time.Second); got == nil || name(got) != "203.0.113.1" {
+			t.Fatalf("added, and not in force: %x", got)
+		}
+		cfg.Matches.Set(with.With(nil, []contract.ID{e.ID}))
+		if got := ask(t, to, query(t, "now.example.", mdns.TypeA, nil), 2*time.Second); got == nil || name(got) != "198.51.100.7" {
+			t.Fatalf("recalled, and still in force: %x", got)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
+// TestForwardingAllocatesNothing holds the table of what waits, after the first
+// use of its parts.
+func TestForwardingAllocatesNothing(t *testing.T) {
+	cfg := testConfig(t)
+	hole, err := net.ListenPacket("udp4", "127.0.0.1:0") // nobody reads from it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hole.Close()
+	cfg.Upstreams, cfg.Workers = []netip.AddrPort{hole.LocalAddr().(*net.UDPAddr).AddrPort()}, 1
+	r := start(t, cfg)
+	sh := r.shards[0]
+	h := newHot(t, nil)
+	msg := query(t, "good.example.", mdns.TypeA, edns)
+	out := make([]byte, 1232)
+	sock := (*r.socks.Load())[0]
+	n := testing.AllocsPerRun(500, func() {
+		v, _ := h.handle(msg, blockAddr, false, noon, out)
+		if v != forward {
+			t.Fatal("not forwarded")
+		}
+		sh.mu.Lock()
+		sh.ask(&h.q, msg, &waiter{id: h.q.ID, sock: sock}, now())
+		sh.send()
+		p := sh.head.prev
+		sh.release(p)
+		sh.mu.Unlock()
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 func TestMetrics(t *testing.T) {

@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -21,6 +22,8 @@ import (
 	"ecs/provider/internal/dns"
 	"ecs/provider/internal/match"
 	"ecs/provider/internal/sighting"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func main() {
@@ -81,8 +84,29 @@ func run() error {
 	}()
 	err = room.Run(ctx)
 	offered, lost := queue.Counts()
-	fmt.Printf("sightings %d, not taken %d, dropped %v\n", offered, lost, room.Dropped())
-	return err
+	fmt.Printf("sightings %d, not taken %d\n", offered, lost)
+	return errors.Join(err, counters(room))
+}
+
+// counters prints every counter of the room that has moved.
+func counters(room *dns.Room) error {
+	reg := prometheus.NewRegistry()
+	err := reg.Register(room)
+	if err != nil {
+		return err
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		return err
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if v := m.GetCounter().GetValue(); v > 0 {
+				fmt.Printf("%s %v %.0f\n", f.GetName(), m.GetLabel(), v)
+			}
+		}
+	}
+	return nil
 }
 
 func load(file string) (*match.Set, error) {

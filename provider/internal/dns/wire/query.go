@@ -228,9 +228,10 @@ func (q *Query) options(msg []byte) bool {
 		}
 		switch binary.BigEndian.Uint16(msg[at:]) {
 		case optionECS:
-			if q.ecs == 0 {
-				q.ecs, q.ecsLen = at, n
+			if q.ecs != 0 {
+				return false // a second one would go on to others unseen
 			}
+			q.ecs, q.ecsLen = at, n
 		case optionCookie:
 			// RFC 7873 section 4: 8 bytes of the client's, then 8 to 32 of a server's.
 			if q.cookie == 0 && n >= 4+16 && n <= 4+40 {
@@ -242,8 +243,8 @@ func (q *Query) options(msg []byte) bool {
 	return true
 }
 
-// AppendWithoutSubnet appends the message to dst without its first
-// client-subnet option. Call it only on the message that was parsed, and only
+// AppendWithoutSubnet appends the message to dst without its client-subnet
+// option. Call it only on the message that was parsed, and only
 // when [Query.HasSubnet].
 func (q *Query) AppendWithoutSubnet(dst, msg []byte) []byte {
 	base := len(dst)

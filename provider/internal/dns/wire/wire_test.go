@@ -80,6 +80,7 @@ func TestParseFaults(t *testing.T) {
 		{"OPT as an answer", patch(patch(edns, 11, 0), 7, 1), BadOPT},
 		{"option cut off", append(patch(edns, len(edns)-1, 3), 0, 10, 0), BadOPT},
 		{"option longer than the record", append(patch(edns, len(edns)-1, 4), 0, 10, 0, 9), BadOPT},
+		{"two client subnets", append(patch(edns, len(edns)-1, 16), 0, 8, 0, 4, 0, 1, 0, 0, 0, 8, 0, 4, 0, 1, 0, 0), BadOPT},
 		{"EDNS version 1", patch(edns, len(edns)-5, 1), BadVersion},
 	} {
 		t.Run(c.name, func(t *testing.T) {
