@@ -261,6 +261,9 @@ func (d *Desk) inForce(ctx context.Context, tx *sql.Tx, provider string, from, t
 		if err != nil {
 			return 0, err
 		}
+		if it.State != indicator.Released {
+			continue // has two entries in the range, or has ended meanwhile
+		}
 		err = indicator.Move(ctx, tx, &it, indicator.InForce, provider, "first receipt")
 		if err != nil {
 			return 0, err

@@ -33,16 +33,21 @@ func (d *Desk) SecondAll(ctx context.Context, acct signin.Account, ids []contrac
 		if err != nil {
 			return lot{}, err
 		}
-		l := lot{shelf: r.shelf, refused: map[string]int{}}
-		l.each = func(id contract.ID) error {
-			out, err := r.second(ctx, Ref{ID: id})
-			for _, f := range out.Refused {
-				l.refused[f.Provider+" ("+f.Services.String()+"): "+f.Reason]++
-			}
-			return err
-		}
-		return l, nil
+		return r.lot(func(id contract.ID) (Outcome, error) { return r.second(ctx, Ref{ID: id}) }), nil
 	})
+}
+
+// lot is the session as a portion of a bulk act.
+func (r *session) lot(act func(contract.ID) (Outcome, error)) lot {
+	l := lot{shelf: r.shelf, refused: map[string]int{}}
+	l.each = func(id contract.ID) error {
+		out, err := act(id)
+		for _, f := range out.Refused {
+			l.refused[f.Provider+" ("+f.Services.String()+"): "+f.Reason]++
+		}
+		return err
+	}
+	return l
 }
 
 // RecallAll recalls many items, otherwise like [Desk.FirstAll] and [Desk.Recall].

@@ -317,6 +317,54 @@ func TestFirstLoadIsCompact(t *testing.T) {
 	})
 }
 
+// A provider that joins gets what is in force, and one that has it for one
+// service gets it for another, under the same bytes.
+func TestExtend(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		id := w.released(t, Target{"alpha", contract.DNS})
+		alpha := w.node("alpha")
+		alpha.load(t, 0)
+		alpha.ack(t)
+		w.provider(t, "gamma", "OPERATIONAL", contract.AllServices, contract.Red)
+		to := []Target{{"alpha", contract.DNS | contract.SMTP}, {"gamma", contract.DNS}}
+		_, err := w.desk.Extend(ctx, ann2, Ref{ID: id}, why, to)
+		if !errors.Is(err, ErrSamePerson) {
+			t.Fatal(err)
+		}
+		_, err = w.desk.Extend(ctx, ann, Ref{ID: id}, why, to)
+		if !errors.Is(err, ErrRole) {
+			t.Fatal(err)
+		}
+		got, err := w.desk.ExtendAll(ctx, bob, []contract.ID{id}, why, to, nil)
+		must(t, err)
+		if got.Done != 1 {
+			t.Fatalf("%+v", got)
+		}
+		statuses(t, w, id, map[string]Status{"alpha dns": Loaded, "alpha smtp": Queued, "gamma dns": Queued})
+		gamma := w.node("gamma")
+		gamma.load(t, 0)
+		gamma.ack(t)
+		alpha.load(t, 0)
+		alpha.ack(t)
+		statuses(t, w, id, map[string]Status{"alpha dns": Loaded, "alpha smtp": Loaded, "gamma dns": Loaded})
+		if alpha.services[id] != contract.DNS|contract.SMTP || gamma.services[id] != contract.DNS {
+			t.Fatalf("alpha %s, gamma %s", alpha.services[id], gamma.services[id])
+		}
+		targets, err := w.desk.Targets(ctx, w.db, id)
+		must(t, err)
+		if len(targets) != 2 || targets[0].Services != contract.DNS|contract.SMTP {
+			t.Fatalf("%+v", targets)
+		}
+		must(t, w.desk.Recall(ctx, bob, Ref{ID: id}, why))
+		alpha.load(t, 0)
+		gamma.load(t, 0)
+		if alpha.list.Len()+gamma.list.Len() != 0 {
+			t.Fatal("still in force")
+		}
+	})
+}
+
 func TestWhoMayRead(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		for state, want := range map[string]error{

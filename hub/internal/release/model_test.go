@@ -1,6 +1,7 @@
 package release
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,6 +78,7 @@ type machine struct {
 	desks [2]*Desk
 	sites []*site
 	live  []contract.ID
+	until map[contract.ID]time.Time
 	past  []Balance
 }
 
@@ -129,7 +131,7 @@ func (m *machine) release(rt *rapid.T) {
 		rt.Fatalf("bulk: %+v", b)
 	}
 	for _, id := range ids {
-		m.live = append(m.live, id)
+		m.live, m.until[id] = append(m.live, id), until[id]
 		for _, t := range targets {
 			s := m.site(t.Provider)
 			for _, svc := range t.Services.Each() {
@@ -137,6 +139,40 @@ func (m *machine) release(rt *rapid.T) {
 				s.order = append(s.order, rowKey{id, svc})
 			}
 		}
+	}
+}
+
+// extend sends what is released already to more services.
+func (m *machine) extend(rt *rapid.T) {
+	d, s := m.step(rt)
+	if len(m.live) == 0 {
+		return
+	}
+	id := rapid.SampledFrom(m.live).Draw(rt, "item")
+	to := Target{s.provider, contract.Services(rapid.IntRange(1, 3).Draw(rt, "services"))}
+	if past(m.until[id], time.Now().Add(time.Millisecond)) {
+		return
+	}
+	fresh := to.Services
+	for _, svc := range to.Services.Each() {
+		if s.rows[rowKey{id, svc}] != nil {
+			fresh &^= svc
+		}
+	}
+	out, err := d.Extend(m.t.Context(), bob, Ref{ID: id}, why, []Target{to})
+	if fresh == 0 {
+		if !errors.Is(err, ErrNoTarget) {
+			rt.Fatalf("extended twice: %v", err)
+		}
+		return
+	}
+	must(m.t, err)
+	if len(out.Released) != 1 || out.Released[0].Services != fresh {
+		rt.Fatalf("%+v, want %s", out, fresh)
+	}
+	for _, svc := range fresh.Each() {
+		s.rows[rowKey{id, svc}] = &row{released: time.Now(), until: m.until[id]}
+		s.order = append(s.order, rowKey{id, svc})
 	}
 }
 
@@ -216,7 +252,7 @@ func (m *machine) ack(rt *rapid.T) {
 	var list []contract.Refusal
 	for _, k := range s.order {
 		r := s.rows[k]
-		if s.objects[k.id] != nil && r.loaded.IsZero() && rapid.IntRange(0, 5).Draw(rt, "refuse") == 0 {
+		if s.services[k.id].Has(k.svc) && r.loaded.IsZero() && rapid.IntRange(0, 5).Draw(rt, "refuse") == 0 {
 			refused[k] = true
 			list = append(list, contract.Refusal{ID: k.id, Services: k.svc, Reason: contract.TooMany})
 		}
@@ -226,7 +262,7 @@ func (m *machine) ack(rt *rapid.T) {
 	s.sent = append(s.sent, signed)
 	now := time.Now()
 	for k, r := range s.rows {
-		has := s.objects[k.id] != nil
+		has := s.services[k.id].Has(k.svc)
 		switch {
 		case !has && r.removed.IsZero() && (past(r.until, s.point.Issued) || !r.recalled.IsZero()):
 			r.removed = now
@@ -325,7 +361,7 @@ func model(t *testing.T, db *sqldb.DB) {
 	run := 0
 	rapid.Check(struct{ testing.TB }{t}, func(rt *rapid.T) { // a bubble has no Deadline
 		run++
-		m := &machine{w: w, t: t}
+		m := &machine{w: w, t: t, until: map[contract.ID]time.Time{}}
 		for i := range m.desks {
 			w.restart(t)
 			m.desks[i] = w.desk
@@ -336,7 +372,7 @@ func model(t *testing.T, db *sqldb.DB) {
 			m.sites = append(m.sites, &site{node: w.node(p), rows: map[rowKey]*row{}})
 		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"release": m.release, "recall": m.recall, "page": m.page, "ack": m.ack, "again": m.again,
+			"release": m.release, "extend": m.extend, "recall": m.recall, "page": m.page, "ack": m.ack, "again": m.again,
 			"sleep": m.sleep, "restart": m.restart, "forget": m.forget, "": m.check,
 		})
 		for _, b := range m.past {

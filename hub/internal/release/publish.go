@@ -28,6 +28,7 @@ type entry struct {
 	item     string
 	modified int64
 	services contract.Services // 0 takes out of force
+	fresh    contract.Services // those of them that get a row in the ledger
 	leaf     string
 	until    int64
 }
@@ -55,11 +56,18 @@ func (s *shelf) add(x *contract.Indicator, body []byte, targets []Target) {
 	id, modified := x.ID.String(), sqldb.Time(x.Modified)
 	s.objects = append(s.objects, []any{id, modified, string(body)})
 	for _, t := range targets {
-		leaf := (&contract.Entry{Services: t.Services, Object: body}).Leaf()
-		s.entries[t.Provider] = append(s.entries[t.Provider], entry{
-			item: id, modified: modified, services: t.Services, leaf: leaf.String(), until: sqldb.Time(x.ValidUntil),
-		})
+		s.enter(x, body, t, t.Services)
 	}
+}
+
+// enter puts an object that is stored, or is on the shelf, in force for one
+// target; fresh are the services that the target did not have.
+func (s *shelf) enter(x *contract.Indicator, body []byte, t Target, fresh contract.Services) {
+	leaf := (&contract.Entry{Services: t.Services, Object: body}).Leaf()
+	s.entries[t.Provider] = append(s.entries[t.Provider], entry{
+		item: x.ID.String(), modified: sqldb.Time(x.Modified), services: t.Services, fresh: fresh,
+		leaf: leaf.String(), until: sqldb.Time(x.ValidUntil),
+	})
 }
 
 // remove takes an item out of force at the providers.
@@ -74,10 +82,26 @@ func (s *shelf) remove(x *contract.Indicator, body []byte, providers []string) {
 // flush numbers and writes everything. Providers are taken in one order, so
 // that two hubs cannot wait for each other.
 func (s *shelf) flush(ctx context.Context, tx *sql.Tx) error {
+	now := sqldb.Time(s.now)
+	err := s.store(ctx, tx, now)
+	if err != nil {
+		return err
+	}
+	for _, p := range slices.Sorted(maps.Keys(s.entries)) {
+		err = s.book(ctx, tx, p, s.entries[p], now)
+		if err != nil {
+			return fmt.Errorf("release: log of %s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// store writes the objects, each with a moment of its own, later than all
+// before: TAXII pages by it.
+func (s *shelf) store(ctx context.Context, tx *sql.Tx, now int64) error {
 	if len(s.objects) == 0 {
 		return nil
 	}
-	now := sqldb.Time(s.now)
 	var last int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(added), 0) FROM object`).Scan(&last)
 	if err != nil {
@@ -90,12 +114,6 @@ func (s *shelf) flush(ctx context.Context, tx *sql.Tx) error {
 	err = insert(ctx, tx, `INSERT INTO object (item, modified, body, added) VALUES `, s.objects)
 	if err != nil {
 		return fmt.Errorf("release: objects: %w", err)
-	}
-	for _, p := range slices.Sorted(maps.Keys(s.entries)) {
-		err = s.book(ctx, tx, p, s.entries[p], now)
-		if err != nil {
-			return fmt.Errorf("release: log of %s: %w", p, err)
-		}
 	}
 	return nil
 }
@@ -112,7 +130,7 @@ func (s *shelf) book(ctx context.Context, tx *sql.Tx, provider string, es []entr
 	for _, e := range es {
 		seq++
 		lines = append(lines, []any{provider, seq, e.item, e.modified, int64(e.services), e.leaf, e.until, now})
-		for _, svc := range e.services.Each() {
+		for _, svc := range e.fresh.Each() {
 			rows = append(rows, []any{e.item, provider, int64(svc), seq, e.until, now})
 		}
 		if e.services != 0 {

@@ -78,27 +78,13 @@ func (r *session) second(ctx context.Context, ref Ref) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	if !milli(it.ValidUntil).After(r.now) {
-		return out, fmt.Errorf("%w: %s was valid until %s", ErrState, it.ID, it.ValidUntil.Format(time.RFC3339))
-	}
-	ev, err := duties(ctx, r.tx, &it, r.acct, indicator.KindSecond)
+	err = r.mayRelease(ctx, &it)
 	if err != nil {
 		return out, err
 	}
-	err = stopped(ctx, r.tx, it.ID, ev.Decisions)
+	out.Released, err = r.judge(ctx, &it, &out)
 	if err != nil {
 		return out, err
-	}
-	out.Released, out.Refused = judge(&it, r.targets, r.providers, r.now)
-	alive, err := authorized(ctx, r.tx, it.ID, r.now)
-	if err != nil {
-		return out, err
-	}
-	if !alive {
-		for _, t := range out.Released {
-			out.Refused = append(out.Refused, Refused{Target: t, Reason: "no source that named the item has an authority in force"})
-		}
-		out.Released = nil
 	}
 	if len(out.Released) == 0 {
 		return out, fmt.Errorf("%w: %s", ErrNoTarget, reasons(out.Refused))
@@ -111,13 +97,9 @@ func (r *session) second(ctx context.Context, ref Ref) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	rows := make([][]any, len(out.Released))
-	for i, t := range out.Released {
-		rows[i] = []any{it.ID.String(), t.Provider, int64(t.Services)}
-	}
-	err = insert(ctx, r.tx, `INSERT INTO target (item, provider, services) VALUES `, rows)
+	err = r.fix(ctx, it.ID, out.Released)
 	if err != nil {
-		return out, fmt.Errorf("release: targets: %w", err)
+		return out, err
 	}
 	err = indicator.Move(ctx, r.tx, &it, indicator.Approved, r.acct.Login, r.reason)
 	if err != nil {
@@ -129,6 +111,45 @@ func (r *session) second(ctx context.Context, ref Ref) (Outcome, error) {
 	}
 	r.shelf.add(x, body, out.Released)
 	return out, nil
+}
+
+// mayRelease checks validity, people and findings.
+func (r *session) mayRelease(ctx context.Context, it *indicator.Item) error {
+	if !milli(it.ValidUntil).After(r.now) {
+		return fmt.Errorf("%w: %s was valid until %s", ErrState, it.ID, it.ValidUntil.Format(time.RFC3339))
+	}
+	ev, err := duties(ctx, r.tx, it, r.acct, indicator.KindSecond)
+	if err != nil {
+		return err
+	}
+	return stopped(ctx, r.tx, it.ID, ev.Decisions)
+}
+
+// judge gives the targets that may receive the item and notes in out why the
+// others may not.
+func (r *session) judge(ctx context.Context, it *indicator.Item, out *Outcome) (ok []Target, err error) {
+	ok, out.Refused = judge(it, r.targets, r.providers, r.now)
+	alive, err := authorized(ctx, r.tx, it.ID, r.now)
+	if err != nil || alive {
+		return ok, err
+	}
+	for _, t := range ok {
+		out.Refused = append(out.Refused, Refused{Target: t, Reason: "no source that named the item has an authority in force"})
+	}
+	return nil, nil
+}
+
+// fix writes down where the approval sends the item.
+func (r *session) fix(ctx context.Context, id contract.ID, to []Target) error {
+	for _, t := range to {
+		_, err := r.tx.ExecContext(ctx, `INSERT INTO target (item, provider, services) VALUES ($1, $2, $3)
+			ON CONFLICT (item, provider) DO UPDATE SET services = target.services | excluded.services`,
+			id.String(), t.Provider, int64(t.Services))
+		if err != nil {
+			return fmt.Errorf("release: targets: %w", err)
+		}
+	}
+	return nil
 }
 
 func reasons(refused []Refused) string {
@@ -210,19 +231,14 @@ func (d *Desk) recall(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Acc
 // revoked makes the last version of a released object: the same words, taken
 // back (STIX 2.1 section 3.6).
 func revoked(ctx context.Context, tx *sql.Tx, id contract.ID, now time.Time) (*contract.Indicator, []byte, error) {
-	var body string
-	var modified int64
-	err := tx.QueryRowContext(ctx, `SELECT body, modified FROM object WHERE item = $1 ORDER BY modified DESC LIMIT 1`, id.String()).Scan(&body, &modified)
-	if err != nil {
-		return nil, nil, fmt.Errorf("release: last object of %s: %w", id, err)
-	}
-	x, err := contract.ParseIndicator([]byte(body))
+	x, _, err := lastObject(ctx, tx, id)
 	if err != nil {
 		return nil, nil, err
 	}
+	was := x.Modified
 	x.Revoked, x.Modified = true, milli(now)
-	if !x.Modified.After(sqldb.FromTime(modified)) {
-		x.Modified = sqldb.FromTime(modified).Add(time.Millisecond)
+	if !x.Modified.After(was) {
+		x.Modified = was.Add(time.Millisecond)
 	}
 	out, err := x.Canonical()
 	return x, out, err

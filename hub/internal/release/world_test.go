@@ -173,13 +173,14 @@ type node struct {
 	provider string
 	list     *contract.List
 	objects  map[contract.ID]*contract.Indicator
+	services map[contract.ID]contract.Services
 	seq      uint64 // up to where pages were read
 	acked    uint64
 	point    *contract.Checkpoint
 }
 
 func (w *world) node(provider string) *node {
-	return &node{w: w, provider: provider, list: contract.NewList(), objects: map[contract.ID]*contract.Indicator{}}
+	return &node{w: w, provider: provider, list: contract.NewList(), objects: map[contract.ID]*contract.Indicator{}, services: map[contract.ID]contract.Services{}}
 }
 
 // load reads pages up to a checkpoint and fails when list and checkpoint differ.
@@ -210,10 +211,11 @@ func (n *node) apply(t testing.TB, page contract.Page) {
 		if e.Services == 0 || x.Revoked {
 			n.list.Remove(x.ID)
 			delete(n.objects, x.ID)
+			delete(n.services, x.ID)
 			continue
 		}
 		n.list.Put(x.ID, e.Leaf(), x.ValidUntil)
-		n.objects[x.ID] = x
+		n.objects[x.ID], n.services[x.ID] = x, e.Services
 	}
 	if page.More {
 		if page.Checkpoint != "" {
@@ -230,6 +232,7 @@ func (n *node) apply(t testing.TB, page contract.Page) {
 	}
 	for _, id := range n.list.Expire(c.Issued) {
 		delete(n.objects, id)
+		delete(n.services, id)
 	}
 	if c.Provider != n.provider || c.Sequence != n.seq || c.Count != n.list.Len() || c.Root != n.list.Root() {
 		t.Fatalf("checkpoint %+v does not fit seq %d, count %d, root %s", c, n.seq, n.list.Len(), n.list.Root())

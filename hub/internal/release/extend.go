@@ -1,0 +1,146 @@
+package release
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"ecs/contract"
+	"ecs/hub/internal/indicator"
+	"ecs/internal/audit"
+	"ecs/internal/signin"
+	"ecs/internal/sqldb"
+)
+
+// Extend sends an item that is released already to more providers, or to more
+// services of the same: that is how a provider that joins gets what is in force.
+// It is a second approval like any other, by a release authority who had no
+// other part in the item; the object's bytes stay what they are. What a target
+// has already is left as it is.
+func (d *Desk) Extend(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
+	var out Outcome
+	err := d.act(ctx, acct, reason, []string{roleAuthority}, func(tx *sql.Tx, reason string) error {
+		r, err := d.session(ctx, tx, acct, reason, targets)
+		if err != nil {
+			return err
+		}
+		out, err = r.extend(ctx, ref)
+		if err != nil {
+			return err
+		}
+		return r.shelf.flush(ctx, tx)
+	})
+	if err != nil {
+		out.Released = nil
+		return out, err
+	}
+	for _, t := range out.Released {
+		d.bell.ring(t.Provider)
+	}
+	return out, nil
+}
+
+// ExtendAll is to [Desk.Extend] as [Desk.SecondAll] is to [Desk.Second].
+func (d *Desk) ExtendAll(ctx context.Context, acct signin.Account, ids []contract.ID, reason string, targets []Target, progress func(done, total int)) (Bulk, error) {
+	return d.bulk(ctx, acct, ids, reason, []string{roleAuthority}, progress, func(tx *sql.Tx, reason string) (lot, error) {
+		r, err := d.session(ctx, tx, acct, reason, targets)
+		if err != nil {
+			return lot{}, err
+		}
+		return r.lot(func(id contract.ID) (Outcome, error) { return r.extend(ctx, Ref{ID: id}) }), nil
+	})
+}
+
+func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
+	out := Outcome{ID: ref.ID, At: r.now}
+	it, err := open(ctx, r.tx, ref, indicator.Released, indicator.InForce)
+	if err != nil {
+		return out, err
+	}
+	err = r.mayRelease(ctx, &it)
+	if err != nil {
+		return out, err
+	}
+	ok, err := r.judge(ctx, &it, &out)
+	if err != nil {
+		return out, err
+	}
+	var lines []Target // what the log is to say: old and new services together
+	for _, t := range ok {
+		had, back, err := reach(ctx, r.tx, it.ID, t.Provider)
+		if err != nil {
+			return out, err
+		}
+		fresh := t.Services &^ had
+		switch {
+		case back:
+			out.Refused = append(out.Refused, Refused{Target: t, Reason: "the item was taken back from this provider"})
+		case fresh == 0:
+			out.Refused = append(out.Refused, Refused{Target: t, Reason: "the provider has it for these services already"})
+		default:
+			out.Released = append(out.Released, Target{Provider: t.Provider, Services: fresh})
+			lines = append(lines, Target{Provider: t.Provider, Services: had | fresh})
+		}
+	}
+	if len(out.Released) == 0 {
+		return out, fmt.Errorf("%w: %s", ErrNoTarget, reasons(out.Refused))
+	}
+	x, body, err := lastObject(ctx, r.tx, it.ID)
+	if err != nil {
+		return out, err
+	}
+	err = r.d.decide(ctx, r.tx, r.acct, it.ID, indicator.KindSecond, indicator.Approve, r.reason)
+	if err == nil {
+		err = r.fix(ctx, it.ID, out.Released)
+	}
+	if err == nil {
+		err = audit.Append(ctx, r.tx, r.acct.Login, "item.extend", it.ID.String(),
+			map[string]any{"to": out.Released, "reason": r.reason})
+	}
+	if err != nil {
+		return out, err
+	}
+	for i, t := range out.Released {
+		r.shelf.enter(x, body, lines[i], t.Services)
+	}
+	return out, nil
+}
+
+// reach tells for which services a provider has an item in its log, and whether
+// it was taken back from there.
+func reach(ctx context.Context, tx *sql.Tx, id contract.ID, provider string) (had contract.Services, back bool, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT service, remove_seq FROM delivery WHERE item = $1 AND provider = $2`, id.String(), provider)
+	if err != nil {
+		return 0, false, fmt.Errorf("release: extend: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var svc contract.Services
+		var removed int64
+		err = rows.Scan(&svc, &removed)
+		if err != nil {
+			return 0, false, err
+		}
+		had |= svc
+		back = back || removed != 0
+	}
+	return had, back, rows.Err()
+}
+
+// lastObject gives the newest version of a released object.
+func lastObject(ctx context.Context, tx *sql.Tx, id contract.ID) (*contract.Indicator, []byte, error) {
+	var body string
+	var modified int64
+	err := tx.QueryRowContext(ctx, `SELECT body, modified FROM object WHERE item = $1 ORDER BY modified DESC LIMIT 1`, id.String()).Scan(&body, &modified)
+	if err != nil {
+		return nil, nil, fmt.Errorf("release: last object of %s: %w", id, err)
+	}
+	x, err := contract.ParseIndicator([]byte(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	if !x.Modified.Equal(sqldb.FromTime(modified)) {
+		return nil, nil, fmt.Errorf("release: stored object of %s is not of its time; restore the database from a backup", id)
+	}
+	return x, []byte(body), nil
+}
