@@ -82,7 +82,7 @@ func (w *writer) once(ctx context.Context, tx *sql.Tx, portion []outcome) error 
 	if err != nil {
 		return err
 	}
-	err = rows.write(ctx, tx)
+	err = rows.write(ctx, tx, w.in.cfg.DB.Placeholders())
 	if err != nil {
 		return err
 	}
@@ -217,69 +217,101 @@ func (w *writer) known(ctx context.Context, tx *sql.Tx, portion []outcome) (map[
 		}
 	}
 	out := make(map[string]*indicator.Item, len(keys))
-	if len(keys) == 0 {
-		return out, nil
+	for len(keys) > 0 {
+		n := min(len(keys), w.in.cfg.DB.Placeholders())
+		err := lookup(ctx, tx, keys[:n], out)
+		if err != nil {
+			return nil, err
+		}
+		keys = keys[n:]
 	}
+	return out, nil
+}
+
+func lookup(ctx context.Context, tx *sql.Tx, keys []any, out map[string]*indicator.Item) error {
 	found, err := tx.QueryContext(ctx, `SELECT `+indicator.Columns+` FROM item WHERE pattern_key IN (`+marks(1, len(keys))+`)`, keys...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = found.Close() }()
 	for found.Next() {
 		it, err := indicator.Scan(found.Scan)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		out[indicator.PatternKey(it.Pattern)] = &it
 	}
-	return out, found.Err()
+	return found.Err()
 }
 
 // rows are what one portion adds, table by table.
 type rows struct{ item, source, finding, refusal [][]any }
 
-func (r *rows) write(ctx context.Context, tx *sql.Tx) error {
-	err := insert(ctx, tx, `item (`+indicator.Columns+`)`, r.item, "")
+func (r *rows) write(ctx context.Context, tx *sql.Tx, most int) error {
+	err := insert(ctx, tx, most, `item (`+indicator.Columns+`)`, r.item, "")
 	if err != nil {
 		return err
 	}
-	err = insert(ctx, tx, `item_source (item, batch, place, source, reference, tlp, original, at)`, r.source,
+	err = insert(ctx, tx, most, `item_source (item, batch, place, source, reference, tlp, original, at)`, r.source,
 		` ON CONFLICT (item, batch, place) DO NOTHING`)
 	if err != nil {
 		return err
 	}
-	err = insert(ctx, tx, `finding (item, code, severity, detail, at)`, r.finding, ` ON CONFLICT (item, code, detail) DO NOTHING`)
+	err = insert(ctx, tx, most, `finding (item, code, severity, detail, at)`, r.finding, ` ON CONFLICT (item, code, detail) DO NOTHING`)
 	if err != nil {
 		return err
 	}
-	return insert(ctx, tx, `refusal (batch, number, place, code, reason, excerpt)`, r.refusal, "")
+	return insert(ctx, tx, most, `refusal (batch, number, place, code, reason, excerpt)`, r.refusal, "")
 }
 
-// rowsAtOnce is how many rows one statement inserts: enough to save round trips
-// to PostgreSQL, few enough to stay below SQLite's 32,766 parameters.
-const rowsAtOnce = 50
+// insert adds rows, several by one statement of at most so many placeholders.
+func insert(ctx context.Context, tx *sql.Tx, most int, table string, rows [][]any, tail string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	width := len(rows[0])
+	n := min(len(rows), max(1, most/width))
+	whole := len(rows) / n * n
+	err := insertBy(ctx, tx, table, rows[:whole], n, tail)
+	if err == nil {
+		err = insertBy(ctx, tx, table, rows[whole:], len(rows)-whole, tail)
+	}
+	if err != nil {
+		return fmt.Errorf("intake: insert into %s: %w", strings.Fields(table)[0], err)
+	}
+	return nil
+}
 
-// insert adds rows, many by one statement.
-func insert(ctx context.Context, tx *sql.Tx, table string, rows [][]any, tail string) error {
-	for len(rows) > 0 {
-		n := min(len(rows), rowsAtOnce)
-		width := len(rows[0])
-		var b strings.Builder
-		b.WriteString("INSERT INTO " + table + " VALUES ")
-		args := make([]any, 0, n*width)
-		for i, row := range rows[:n] {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString("(" + marks(i*width+1, width) + ")")
+// insertBy adds rows, n by each statement; n divides their number.
+func insertBy(ctx context.Context, tx *sql.Tx, table string, rows [][]any, n int, tail string) (err error) {
+	if len(rows) == 0 {
+		return nil
+	}
+	width := len(rows[0])
+	var text strings.Builder
+	text.WriteString("INSERT INTO " + table + " VALUES ")
+	for i := range n {
+		if i > 0 {
+			text.WriteString(", ")
+		}
+		text.WriteString("(" + marks(i*width+1, width) + ")")
+	}
+	text.WriteString(tail)
+	stmt, err := tx.PrepareContext(ctx, text.String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	args := make([]any, 0, n*width)
+	for ; len(rows) > 0; rows = rows[n:] {
+		args = args[:0]
+		for _, row := range rows[:n] {
 			args = append(args, row...)
 		}
-		b.WriteString(tail)
-		_, err := tx.ExecContext(ctx, b.String(), args...)
+		_, err = stmt.ExecContext(ctx, args...)
 		if err != nil {
-			return fmt.Errorf("intake: insert into %s: %w", strings.Fields(table)[0], err)
+			return err
 		}
-		rows = rows[n:]
 	}
 	return nil
 }
