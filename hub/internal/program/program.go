@@ -132,6 +132,9 @@ func checkParty(id, name string) error {
 	return nil
 }
 
+// Authority gives the authority that signs nodes' certificates.
+func (p *Program) Authority() *certs.Authority { return p.cfg.Authority }
+
 // Prepare inserts the sectors the first time. Call it before serving.
 func (p *Program) Prepare(ctx context.Context) error {
 	return p.db.Write(ctx, func(tx *sql.Tx) error { return seedSectors(ctx, tx) })
