@@ -266,7 +266,7 @@ const acs = `{"type":"marking-definition","spec_version":"2.1","id":"marking-def
  {"privilege_action":"NETDEF","rule_effect":"permit","privilege_scope":{"permitted_nationalities":["ALL"],"permitted_organizations":["ALL"],"shareability":["ALL"],"entity":["ALL"]}},
  {"privilege_action":"DSPLY","rule_effect":"permit","privilege_scope":{"entity":["GOV"]}},
  {"privilege_action":"TENOT","rule_effect":"permit"},
- {"privilege_action":"TENOT","rule_effect":"deny"}],
+ {"privilege_action":"TENOT","rule_effect":"deny","privilege_scope":{"entity":["MIL"]}}],
 "further_sharing":[{"sharing_scope":["FOREIGNGOV"],"rule_effect":"deny"}],
 "resource_disposition":{"disposition_date":"2030-01-01T00:00:00.000Z","disposition_process":"destroy"}}}}`
 
@@ -288,7 +288,7 @@ func TestACS(t *testing.T) {
 			Sensitivities: []string{"NTOC_DHS_ECYBER_SVC_SHARE.NSA.NSA"},
 			Scope:         Scope{Shareability: []string{"NCC"}, Entities: []string{"CTR"}},
 		},
-		Privileges: []Privilege{{NetDef, true, all}, {Display, true, Scope{Entities: []string{"GOV"}}}, {Notify, true, Scope{}}, {Notify, false, Scope{}}},
+		Privileges: []Privilege{{NetDef, true, all}, {Display, true, Scope{Entities: []string{"GOV"}}}, {Notify, true, Scope{}}, {Notify, false, Scope{Entities: []string{"MIL"}}}},
 		Sharing:    []Sharing{{[]string{"FOREIGNGOV"}, false}}, ShareDefault: true,
 		DisposeAt: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), DisposeHow: "destroy",
 	}
@@ -305,7 +305,7 @@ func TestACS(t *testing.T) {
 		{"permit for all", NetDef, contractor, true},
 		{"scope covers", Display, government, true},
 		{"scope does not cover", Display, contractor, false},
-		{"deny beats permit", Notify, government, false},
+		{"deny beats permit, whomever it means", Notify, government, false},
 		{"default", Source, government, false},
 	} {
 		if got := m.ACS.Permits(c.action, c.subject); got != c.want {

@@ -271,6 +271,22 @@ func TestNext(t *testing.T) {
 	}
 }
 
+func TestPageLimit(t *testing.T) {
+	m := newMemory()
+	for i := range 12 {
+		m.add(open, i, i)
+	}
+	s := newServer(t, m, nil) // 10 on a page
+	for _, query := range []string{"", "?limit=11", "?limit=9223372036854775807"} {
+		w := ask(s, "GET", objects+query, "alice")
+		var e envelope
+		err := json.Unmarshal(w.Body.Bytes(), &e)
+		if err != nil || len(e.Objects) != 10 || !e.More {
+			t.Errorf("%q: %d objects, more %t, %v", query, len(e.Objects), e.More, err)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no backend": {},
