@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"ecs/contract"
@@ -61,9 +62,13 @@ func (d *Desk) Acknowledge(ctx context.Context, provider, serial string, signed 
 		if err != nil {
 			return err
 		}
-		done, err := d.inForce(ctx, tx, provider, ack.From, ack.Sequence)
-		unsettled = done < ack.Sequence
-		return err
+		near := min(ack.From+portion, ack.Sequence)
+		unsettled = near < ack.Sequence
+		ids, err := loadedItems(ctx, tx, provider, ack.From, near)
+		if err != nil {
+			return err
+		}
+		return inForce(ctx, tx, provider, ids)
 	})
 	if err != nil {
 		return err
@@ -241,55 +246,41 @@ func loadedAfterAll(ctx context.Context, tx *sql.Tx, provider string, a *contrac
 	return nil
 }
 
-// inForce moves items to IN_FORCE that a provider has loaded out of a range of
-// its log, at most a portion of them, in order. It gives the entry to go on
-// after, or to when it came to the end.
-func (d *Desk) inForce(ctx context.Context, tx *sql.Tx, provider string, from, to uint64) (uint64, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT d.item, max(d.add_seq) FROM delivery d JOIN item i ON i.id = d.item
-		WHERE d.provider = $1 AND d.add_seq > $2 AND d.add_seq <= $3 AND d.loaded > 0 AND i.state = $4
-		GROUP BY d.item, d.add_seq ORDER BY d.add_seq LIMIT $5`,
-		provider, int64(from), int64(to), string(indicator.Released), int64(portion))
+// loadedItems names items that a provider has loaded out of a range of its log
+// and that are not IN_FORCE yet.
+func loadedItems(ctx context.Context, q sqldb.Querier, provider string, from, to uint64) ([]string, error) {
+	// The state is asked for row by row, so that no planner begins with all items
+	// of that state.
+	rows, err := q.QueryContext(ctx, `SELECT DISTINCT d.item FROM delivery d
+		WHERE d.provider = $1 AND d.add_seq > $2 AND d.add_seq <= $3 AND d.loaded > 0
+		AND (SELECT i.state FROM item i WHERE i.id = d.item) = $4`,
+		provider, int64(from), int64(to), string(indicator.Released))
 	if err != nil {
-		return 0, fmt.Errorf("release: items now in force: %w", err)
+		return nil, fmt.Errorf("release: items now in force: %w", err)
 	}
-	ids, last, err := numbered(rows)
-	if err != nil {
-		return 0, err
-	}
-	for _, id := range ids {
+	return texts(rows)
+}
+
+// inForce moves items to IN_FORCE.
+func inForce(ctx context.Context, tx *sql.Tx, provider string, ids []string) error {
+	for _, text := range ids {
+		id, err := contract.ParseID(text)
+		if err != nil {
+			return err
+		}
 		it, err := indicator.Get(ctx, tx, id)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if it.State != indicator.Released {
-			continue // has two entries in the range, or has ended meanwhile
+			continue // has ended or was recalled meanwhile
 		}
 		err = indicator.Move(ctx, tx, &it, indicator.InForce, provider, "first receipt")
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
-	if len(ids) < portion {
-		return to, nil
-	}
-	return last, nil
-}
-
-func numbered(rows *sql.Rows) (ids []contract.ID, last uint64, err error) {
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var text string
-		err = rows.Scan(&text, &last)
-		if err != nil {
-			return nil, 0, err
-		}
-		id, err := contract.ParseID(text)
-		if err != nil {
-			return nil, 0, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, last, rows.Err()
+	return nil
 }
 
 // settle moves the items of big receipts to IN_FORCE, portion by portion: the
@@ -332,21 +323,22 @@ func (d *Desk) again(some map[string]struct{}, all bool) {
 }
 
 func (d *Desk) settleOne(ctx context.Context, provider string) error {
+	const stretch = 20 * portion // of the log, looked at without any lock
 	head, err := d.head(ctx, provider)
 	if err != nil {
 		return err
 	}
-	for from := uint64(0); from < head; {
-		var done uint64
-		err = d.db.Write(ctx, func(tx *sql.Tx) error {
-			var err error
-			done, err = d.inForce(ctx, tx, provider, from, head)
-			return err
-		})
+	for from := uint64(0); from < head; from += stretch {
+		ids, err := loadedItems(ctx, d.db, provider, from, from+stretch)
 		if err != nil {
 			return err
 		}
-		from = done
+		for some := range slices.Chunk(ids, portion) {
+			err = d.db.Write(ctx, func(tx *sql.Tx) error { return inForce(ctx, tx, provider, some) })
+			if err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

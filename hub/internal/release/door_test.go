@@ -318,7 +318,7 @@ func TestFirstLoadIsCompact(t *testing.T) {
 }
 
 // A provider that joins gets what is in force, and one that has it for one
-// service gets it for another, under the same bytes.
+// service gets it for another.
 func TestExtend(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		ctx := t.Context()

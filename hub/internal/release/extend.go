@@ -4,19 +4,20 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
 	"ecs/internal/audit"
 	"ecs/internal/signin"
-	"ecs/internal/sqldb"
 )
 
 // Extend sends an item that is released already to more providers, or to more
 // services of the same: that is how a provider that joins gets what is in force.
 // It is a second approval like any other, by a release authority who had no
-// other part in the item; the object's bytes stay what they are. What a target
-// has already is left as it is.
+// other part in the item. The targets get a version of their own with the same
+// words, so that a TAXII client that asks for what was added since its last
+// visit finds it. What a target has already is left as it is.
 func (d *Desk) Extend(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
 	var out Outcome
 	err := d.act(ctx, acct, reason, []string{roleAuthority}, func(tx *sql.Tx, reason string) error {
@@ -85,7 +86,7 @@ func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
 	if len(out.Released) == 0 {
 		return out, fmt.Errorf("%w: %s", ErrNoTarget, reasons(out.Refused))
 	}
-	x, body, err := lastObject(ctx, r.tx, it.ID)
+	x, body, err := nextVersion(ctx, r.tx, it.ID, r.now, func(*contract.Indicator) {})
 	if err != nil {
 		return out, err
 	}
@@ -100,6 +101,7 @@ func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	r.shelf.version(x, body)
 	for i, t := range out.Released {
 		r.shelf.enter(x, body, lines[i], t.Services)
 	}
@@ -127,20 +129,24 @@ func reach(ctx context.Context, tx *sql.Tx, id contract.ID, provider string) (ha
 	return had, back, rows.Err()
 }
 
-// lastObject gives the newest version of a released object.
-func lastObject(ctx context.Context, tx *sql.Tx, id contract.ID) (*contract.Indicator, []byte, error) {
+// nextVersion makes a further version of a released object (STIX 2.1 section
+// 3.6): the newest one, changed, and modified later than it.
+func nextVersion(ctx context.Context, tx *sql.Tx, id contract.ID, now time.Time, change func(*contract.Indicator)) (*contract.Indicator, []byte, error) {
 	var body string
-	var modified int64
-	err := tx.QueryRowContext(ctx, `SELECT body, modified FROM object WHERE item = $1 ORDER BY modified DESC LIMIT 1`, id.String()).Scan(&body, &modified)
+	err := tx.QueryRowContext(ctx, `SELECT body FROM object WHERE item = $1 ORDER BY modified DESC LIMIT 1`, id.String()).Scan(&body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("release: last object of %s: %w", id, err)
+		return nil, nil, fmt.Errorf("release: newest object of %s: %w", id, err)
 	}
 	x, err := contract.ParseIndicator([]byte(body))
 	if err != nil {
 		return nil, nil, err
 	}
-	if !x.Modified.Equal(sqldb.FromTime(modified)) {
-		return nil, nil, fmt.Errorf("release: stored object of %s is not of its time; restore the database from a backup", id)
+	was := x.Modified
+	x.Modified = milli(now)
+	if !x.Modified.After(was) {
+		x.Modified = was.Add(time.Millisecond)
 	}
-	return x, []byte(body), nil
+	change(x)
+	next, err := x.Canonical()
+	return x, next, err
 }

@@ -51,17 +51,20 @@ func (d *Desk) object(it *indicator.Item, now time.Time) (*contract.Indicator, [
 	return x, body, err
 }
 
-// add puts an item in force for the targets.
+// version stores a version of an object.
+func (s *shelf) version(x *contract.Indicator, body []byte) {
+	s.objects = append(s.objects, []any{x.ID.String(), sqldb.Time(x.Modified), string(body)})
+}
+
+// add stores an object and puts it in force for the targets.
 func (s *shelf) add(x *contract.Indicator, body []byte, targets []Target) {
-	id, modified := x.ID.String(), sqldb.Time(x.Modified)
-	s.objects = append(s.objects, []any{id, modified, string(body)})
+	s.version(x, body)
 	for _, t := range targets {
 		s.enter(x, body, t, t.Services)
 	}
 }
 
-// enter puts an object that is stored, or is on the shelf, in force for one
-// target; fresh are the services that the target did not have.
+// enter puts an object that is on the shelf in force for one target; fresh are the services that the target did not have.
 func (s *shelf) enter(x *contract.Indicator, body []byte, t Target, fresh contract.Services) {
 	leaf := (&contract.Entry{Services: t.Services, Object: body}).Leaf()
 	s.entries[t.Provider] = append(s.entries[t.Provider], entry{
@@ -72,10 +75,9 @@ func (s *shelf) enter(x *contract.Indicator, body []byte, t Target, fresh contra
 
 // remove takes an item out of force at the providers.
 func (s *shelf) remove(x *contract.Indicator, body []byte, providers []string) {
-	id, modified := x.ID.String(), sqldb.Time(x.Modified)
-	s.objects = append(s.objects, []any{id, modified, string(body)})
+	s.version(x, body)
 	for _, p := range providers {
-		s.entries[p] = append(s.entries[p], entry{item: id, modified: modified, until: sqldb.Time(x.ValidUntil)})
+		s.entries[p] = append(s.entries[p], entry{item: x.ID.String(), modified: sqldb.Time(x.Modified), until: sqldb.Time(x.ValidUntil)})
 	}
 }
 

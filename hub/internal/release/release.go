@@ -204,7 +204,7 @@ func (d *Desk) recall(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Acc
 			return nil, fmt.Errorf("%w: an officer recalls what the own source named", ErrRole)
 		}
 	}
-	x, body, err := revoked(ctx, tx, it.ID, s.now)
+	x, body, err := nextVersion(ctx, tx, it.ID, s.now, func(x *contract.Indicator) { x.Revoked = true })
 	if err != nil {
 		return nil, err
 	}
@@ -226,22 +226,6 @@ func (d *Desk) recall(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Acc
 	}
 	s.remove(x, body, where)
 	return where, nil
-}
-
-// revoked makes the last version of a released object: the same words, taken
-// back (STIX 2.1 section 3.6).
-func revoked(ctx context.Context, tx *sql.Tx, id contract.ID, now time.Time) (*contract.Indicator, []byte, error) {
-	x, _, err := lastObject(ctx, tx, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	was := x.Modified
-	x.Revoked, x.Modified = true, milli(now)
-	if !x.Modified.After(was) {
-		x.Modified = was.Add(time.Millisecond)
-	}
-	out, err := x.Canonical()
-	return x, out, err
 }
 
 func texts(rows *sql.Rows) ([]string, error) {
