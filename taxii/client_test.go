@@ -290,3 +290,34 @@ func TestClientStops(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// BenchmarkWalk reads 10,000 indicators of 490 bytes in pages of 1,000 over
+// loopback, client and server in one process, backend in memory.
+func BenchmarkWalk(b *testing.B) {
+	m := newMemory()
+	for i := range 10000 {
+		m.add(open, i, i)
+		last := &m.sets[open][i]
+		last.Body = append(last.Body[:len(last.Body)-1], []byte(`,"description":"`+strings.Repeat("x", 490-len(last.Body)-17)+`"}`)...)
+	}
+	s, err := NewServer(Config{Backend: m, Identify: func(*http.Request) string { return "alice" }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	defer h.Close()
+	c := NewClient(ClientConfig{HTTP: h.Client()})
+	for b.Loop() {
+		n := 0
+		for p, err := range c.Pages(b.Context(), h.URL+root, open, Filter{}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n += len(p.Objects)
+		}
+		if n != 10000 {
+			b.Fatal(n)
+		}
+	}
+	b.ReportMetric(10000*float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+}
