@@ -3,6 +3,7 @@ package mime
 import (
 	"bytes"
 	"net/url"
+	"sync"
 
 	"ecs/observable"
 
@@ -37,10 +38,19 @@ var inline = map[atom.Atom]bool{
 	atom.Tt: true, atom.U: true, atom.Var: true, atom.Wbr: true,
 }
 
+// flats keeps the two buffers for text between messages.
+var flats = sync.Pool{New: func() any { return &[2][]byte{} }}
+
 // scan looks through one window.
 func (h *htmlReader) scan(b []byte) {
 	z := html.NewTokenizer(bytes.NewReader(b))
-	h.flat, h.parts, h.glued = h.flat[:0], h.parts[:0], false
+	kept := flats.Get().(*[2][]byte)
+	h.flat, h.parts, h.glued = kept[0][:0], kept[1][:0], false
+	defer func() {
+		kept[0], kept[1] = h.flat, h.parts
+		h.flat, h.parts = nil, nil
+		flats.Put(kept)
+	}()
 	for {
 		switch z.Next() {
 		case html.ErrorToken:
@@ -134,7 +144,11 @@ func (h *htmlReader) link(v []byte) {
 			v = append(append(append([]byte{}, scheme...), "://"...), rest...)
 		}
 		h.run.find(BodyURL, observable.URL, v)
-		scanText(h.run, BodyURL, v[min(len(v), len(scheme)+3):]) // an URL within: redirectors
+		rest = bytes.TrimLeft(rest, `/\`)
+		i := bytes.IndexAny(rest, "/?#")
+		if i >= 0 {
+			scanText(h.run, BodyURL, rest[i+1:]) // an URL within: redirectors
+		}
 	case len(v) > 2 && slash(v[0]) && slash(v[1]):
 		s := "http:"
 		if h.base != nil {

@@ -128,6 +128,8 @@ func cases(t testing.TB) []struct {
 			[]string{"host domain evil.example", "host domain evil2.example", `url url http://evil3.example/x`, "url url https://b.example/d/rel"}, 0},
 		{"style and refresh", "Content-Type: text/html\n\n<meta http-equiv=refresh content='0;url=http://r.example/'><p style=\"background:url(http://s.example/x)\">\n",
 			[]string{"url url http://r.example/", "host domain s.example"}, 0},
+		{"an URL within an URL", "Content-Type: text/html\n\n<a href='https://r.example/go?to=http://evil.example/x&amp;a=b'>y</a>\n",
+			[]string{"url url http://evil.example/x&a=b", "host domain evil.example"}, 0},
 		{"utf-16", "Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n\n" + b64([]byte("h\x00t\x00t\x00p\x00:\x00/\x00/\x00w\x00.\x00e\x00x\x00a\x00m\x00p\x00l\x00e\x00/\x00")),
 			[]string{"url url http://w.example/"}, 0},
 		{"utf-7", "Content-Type: text/plain; charset=utf-7\n\nhttp:+AC8ALw-w.example/x\n",
