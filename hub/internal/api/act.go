@@ -1,0 +1,221 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"ecs/contract"
+	"ecs/hub/internal/access"
+	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/release"
+	"ecs/internal/signin"
+)
+
+type targetJSON struct {
+	Provider string            `json:"provider"`
+	Services contract.Services `json:"services"`
+	Reason   string            `json:"reason,omitempty"` // of a refusal, in answers only
+}
+
+// order is what an act on one indicator takes.
+type order struct {
+	Reason        string       `json:"reason"`
+	Version       int64        `json:"version,omitempty"`       // as it was seen; absent: whatever is there
+	Determination string       `json:"determination,omitempty"` // privacy only
+	Targets       []targetJSON `json:"targets,omitempty"`       // second only
+}
+
+func targetsOf(in []targetJSON) []release.Target {
+	var out []release.Target
+	for _, t := range in {
+		out = append(out, release.Target{Provider: t.Provider, Services: t.Services})
+	}
+	return out
+}
+
+type actAnswer struct {
+	Item     itemJSON     `json:"item"`
+	Released []targetJSON `json:"released,omitempty"`
+	Refused  []targetJSON `json:"refused,omitempty"`
+}
+
+var errNoAct = &badRequest{"There is no such act.", "Use privacy, override, first, second, return, reject, recall or hold."}
+
+func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	id, err := idOf(r)
+	if err != nil {
+		return nil, err
+	}
+	_, err = access.Item(r.Context(), a.DB, who, id)
+	if err != nil {
+		return nil, err
+	}
+	var o order
+	err = read(r, &o)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.do(r.Context(), who, r.PathValue("act"), release.Ref{ID: id, Version: o.Version}, &o)
+	if err != nil {
+		return nil, err
+	}
+	it, err := indicator.Get(r.Context(), a.DB, id)
+	if err != nil {
+		return nil, err
+	}
+	answer := actAnswer{Item: itemOf(who, &it)}
+	for _, t := range out.Released {
+		answer.Released = append(answer.Released, targetJSON{Provider: t.Provider, Services: t.Services})
+	}
+	for _, t := range out.Refused {
+		answer.Refused = append(answer.Refused, targetJSON{Provider: t.Provider, Services: t.Services, Reason: t.Reason})
+	}
+	return answer, nil
+}
+
+// do hands one act to the desk, which decides whether it is permitted.
+func (a *api) do(ctx context.Context, who signin.Account, act string, ref release.Ref, o *order) (release.Outcome, error) {
+	var none release.Outcome
+	switch act {
+	case "privacy":
+		return none, a.Desk.Privacy(ctx, who, ref, indicator.Determination(o.Determination), o.Reason)
+	case "override":
+		return none, a.Desk.Override(ctx, who, ref, o.Reason)
+	case "first":
+		return none, a.Desk.First(ctx, who, ref, o.Reason)
+	case "second":
+		return a.Desk.Second(ctx, who, ref, o.Reason, targetsOf(o.Targets))
+	case "return":
+		return none, a.Desk.Return(ctx, who, ref, o.Reason)
+	case "reject":
+		return none, a.Desk.Reject(ctx, who, ref, o.Reason)
+	case "recall":
+		return none, a.Desk.Recall(ctx, who, ref, o.Reason)
+	case "hold":
+		return none, a.Desk.Hold(ctx, who, ref, o.Reason)
+	}
+	return none, errNoAct
+}
+
+// bulkOrder is an act on many indicators: those of ids, or those that a filter
+// finds now. Exactly one of the two has to be there.
+type bulkOrder struct {
+	order
+	IDs    []contract.ID `json:"ids,omitempty"`
+	Filter *narrowing    `json:"filter,omitempty"`
+}
+
+// MaxBulk is the most indicators that one bulk act takes.
+const MaxBulk = 100_000
+
+type failureJSON struct {
+	ID     contract.ID `json:"id"`
+	Code   string      `json:"code"`
+	Detail string      `json:"detail"`
+}
+
+type bulkAnswer struct {
+	Done     int            `json:"done"`
+	Failed   int            `json:"failed"`
+	Failures []failureJSON  `json:"failures"`          // the first thousand
+	Refused  map[string]int `json:"refused,omitempty"` // refused targets, and how often
+}
+
+func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	var o bulkOrder
+	err := read(r, &o)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := a.many(r.Context(), who, &o)
+	if err != nil {
+		return nil, err
+	}
+	// Many thousand indicators take longer than an ordinary answer may.
+	patient := http.NewResponseController(w)
+	progress := func(int, int) { _ = patient.SetWriteDeadline(time.Now().Add(standstill)) }
+	progress(0, len(ids))
+	var b release.Bulk
+	switch act := r.PathValue("act"); act {
+	case "first":
+		b, err = a.Desk.FirstAll(r.Context(), who, ids, o.Reason, progress)
+	case "second":
+		b, err = a.Desk.SecondAll(r.Context(), who, ids, o.Reason, targetsOf(o.Targets), progress)
+	case "recall":
+		b, err = a.Desk.RecallAll(r.Context(), who, ids, o.Reason, progress)
+	default: // no bulk form at the desk: one after the other
+		for i, id := range ids {
+			if i%100 == 0 {
+				progress(i, len(ids))
+			}
+			_, one := a.do(r.Context(), who, act, release.Ref{ID: id}, &o.order)
+			_, known := access.Explain(one)
+			switch {
+			case one == nil:
+				b.Done++
+			case !known || errors.Is(one, release.ErrRole) || errors.Is(one, release.ErrReason):
+				return nil, one
+			default:
+				b.Failed++
+				if len(b.Failures) < release.MaxReported {
+					b.Failures = append(b.Failures, release.Failure{ID: id, Err: one})
+				}
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := bulkAnswer{Done: b.Done, Failed: b.Failed, Failures: []failureJSON{}, Refused: b.Refused}
+	for _, f := range b.Failures {
+		x, _ := access.Explain(f.Err) // of an unknown error it says nothing but that it failed
+		out.Failures = append(out.Failures, failureJSON{f.ID, x.Code, x.Detail})
+	}
+	return out, nil
+}
+
+// many gives the indicators that a bulk order means, as far as the caller may
+// know of them.
+func (a *api) many(ctx context.Context, who signin.Account, o *bulkOrder) ([]contract.ID, error) {
+	if (len(o.IDs) == 0) == (o.Filter == nil) {
+		return nil, &badRequest{"A bulk act takes either ids or a filter.", "Send one of the two."}
+	}
+	if len(o.IDs) > MaxBulk {
+		return nil, &badRequest{"There are more identifiers than one bulk act takes.", "Send at most 100,000 at once."}
+	}
+	if o.Filter == nil {
+		_, limited := access.Source(who, access.Indicators)
+		if !limited {
+			return o.IDs, nil
+		}
+		for _, id := range o.IDs {
+			_, err := access.Item(ctx, a.DB, who, id)
+			if err != nil {
+				return nil, err
+			}
+		}
+		return o.IDs, nil
+	}
+	f, err := o.Filter.filter(who)
+	if err != nil {
+		return nil, err
+	}
+	f.Limit = indicator.MaxLimit
+	var out []contract.ID
+	for len(out) < MaxBulk {
+		page, err := indicator.List(ctx, a.DB, f)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			out = append(out, page[i].ID)
+			f.After = page[i].Cursor()
+		}
+		if len(page) < indicator.MaxLimit {
+			break
+		}
+	}
+	return out[:min(len(out), MaxBulk)], nil
+}

@@ -1,0 +1,201 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"ecs/hub/internal/access"
+	"ecs/hub/internal/feedback"
+	"ecs/hub/internal/intake"
+	"ecs/hub/internal/program"
+	"ecs/hub/internal/release"
+	"ecs/internal/signin"
+	"ecs/internal/sqldb"
+)
+
+// Config of the API. Every field but Now is needed.
+type Config struct {
+	DB       *sqldb.DB
+	Desk     *release.Desk
+	Program  *program.Program
+	Intake   *intake.Intake
+	Feedback *feedback.Ledger
+	Log      *slog.Logger
+	Now      func() time.Time // time.Now when nil
+}
+
+type api struct{ Config }
+
+const (
+	bodyLimit  = 8 << 20         // bytes of a request that is not a delivery: 100,000 identifiers fit
+	pageLimit  = 1000            // rows of a listing
+	standstill = 2 * time.Minute // how long a long request may make no progress
+)
+
+// New makes the handler for /api/. Mount it behind [signin.Service.Wrap].
+func New(cfg Config) http.Handler {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	a := &api{cfg}
+	mux := http.NewServeMux()
+	handle := func(pattern string, what access.What, h handler) { mux.HandleFunc(pattern, a.serve(what, h)) }
+	handle("GET /api/v1/me", "", a.me)
+	handle("GET /api/v1/status", "", a.status)
+	handle("POST /api/v1/batches", access.Deliver, a.submit)
+	handle("GET /api/v1/batches", access.Deliveries, a.batches)
+	handle("GET /api/v1/batches/{id}", access.Deliveries, a.batch)
+	handle("GET /api/v1/batches/{id}/refusals", access.Deliveries, a.refusals)
+	handle("GET /api/v1/items", access.Indicators, a.items)
+	handle("GET /api/v1/items/{id}", access.Indicators, a.item)
+	handle("POST /api/v1/items/{id}/{act}", access.Indicators, a.act)
+	handle("POST /api/v1/bulk/{act}", access.Indicators, a.bulk)
+	handle("GET /api/v1/sources", access.Deliveries, a.sources)
+	handle("PUT /api/v1/sources/{id}", "", a.putSource)
+	handle("GET /api/v1/providers", access.Providers, a.providers)
+	handle("POST /api/v1/providers", access.Providers, a.register)
+	handle("GET /api/v1/providers/{id}", access.Providers, a.provider)
+	handle("POST /api/v1/providers/{id}/state", access.Providers, a.move)
+	handle("POST /api/v1/providers/{id}/accreditation", access.Providers, a.accredit)
+	handle("POST /api/v1/providers/{id}/tokens", access.Providers, a.token)
+	handle("GET /api/v1/providers/{id}/nodes", access.Providers, a.nodes)
+	handle("POST /api/v1/providers/{id}/nodes/{serial}/revoke", access.Providers, a.revoke)
+	handle("GET /api/v1/providers/{id}/ledger", access.Providers, a.ledger)
+	handle("GET /api/v1/providers/{id}/reconcile", access.Providers, a.reconcile)
+	handle("GET /api/v1/providers/{id}/in-force", access.Providers, a.inForce)
+	handle("GET /api/v1/sectors", access.Coverage, a.sectors)
+	handle("GET /api/v1/feedback", access.Feedback, a.feedback)
+	handle("GET /api/v1/feedback/windows", access.Feedback, a.windows)
+	handle("GET /api/v1/feedback/refusals", access.Feedback, a.feedbackRefusals)
+	handle("GET /api/v1/audit", access.Audit, a.audit)
+	handle("POST /api/v1/audit/verify", access.Audit, a.verify)
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		problem(w, access.Explanation{
+			Status: http.StatusNotFound, Code: "no-such-address", Title: "No such address",
+			Detail: r.Method + " " + r.URL.Path + " is not part of the API.", Next: "See docs/formats/api.md for the addresses and their methods.",
+		})
+	})
+	return mux
+}
+
+// handler answers with a value for JSON, or an error.
+type handler func(w http.ResponseWriter, r *http.Request, who signin.Account) (any, error)
+
+// serve asks for the right to see, calls the handler, and writes what it gives.
+func (a *api) serve(what access.What, h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, ok := signin.From(r.Context())
+		if !ok {
+			problem(w, access.Explanation{Status: http.StatusUnauthorized, Code: "sign-in", Title: "Sign in first", Detail: "Nobody is signed in.", Next: "Send login and password by HTTP Basic."})
+			return
+		}
+		if what != access.Deliver {
+			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+		}
+		var err error
+		if what != "" {
+			err = access.Need(who, what)
+		}
+		var out any
+		if err == nil {
+			out, err = h(w, r, who)
+		}
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(out) // the caller went away: nothing to be done
+	}
+}
+
+// badRequest is a request that cannot be understood.
+type badRequest struct{ detail, next string }
+
+func (b *badRequest) Error() string { return b.detail }
+
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var bad *badRequest
+	if errors.As(err, &bad) {
+		problem(w, access.Explanation{Status: http.StatusBadRequest, Code: "bad-request", Title: "The request cannot be understood", Detail: bad.detail, Next: bad.next})
+		return
+	}
+	x, ok := access.Explain(err)
+	if !ok {
+		a.Log.ErrorContext(r.Context(), "API request failed", "path", r.URL.Path, "error", err)
+	}
+	problem(w, x)
+}
+
+// problem writes problem details (RFC 9457), with the member "next".
+func problem(w http.ResponseWriter, x access.Explanation) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(x.Status)
+	_ = json.NewEncoder(w).Encode(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Next   string `json:"next"`
+	}{"urn:ecs:problem:" + x.Code, x.Title, x.Status, x.Detail, x.Next})
+}
+
+// read decodes the body of a request: one JSON object with known fields only.
+func read(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		_, err = d.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("something follows the object")
+		}
+	}
+	var big *http.MaxBytesError
+	if errors.As(err, &big) {
+		return err
+	}
+	return &badRequest{"The body is not what this address takes: " + err.Error() + ".", "Send one JSON object with the fields that docs/formats/api.md names."}
+}
+
+func limitOf(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return 100, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > pageLimit {
+		return 0, &badRequest{fmt.Sprintf("limit %q is not a number from 1 to %d.", text, pageLimit), "Ask for fewer and go on with \"after\"."}
+	}
+	return n, nil
+}
+
+func momentOf(r *http.Request, name string, otherwise time.Time) (time.Time, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, &badRequest{fmt.Sprintf("%s %q is not a moment.", name, text), "Write it like 2026-03-03T12:00:00Z."}
+	}
+	return t.UTC(), nil
+}
+
+// stamp is a moment in JSON: null for never.
+func stamp(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,179 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"ecs/hub/internal/access"
+	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/intake"
+	"ecs/hub/internal/program"
+	"ecs/internal/signin"
+)
+
+type reportJSON struct {
+	intake.Batch
+	Same     bool                      `json:"same"` // delivered before: nothing changed
+	States   map[indicator.State]int64 `json:"states,omitempty"`
+	Cut      int64                     `json:"validity_cut"`
+	Default  int64                     `json:"validity_default"`
+	Refusals []intake.Refusal          `json:"refusals"` // the first hundred
+}
+
+// patient gives a long request more time as long as it makes progress.
+type patient struct {
+	io.Reader
+	c *http.ResponseController
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	t := time.Now().Add(standstill)
+	_ = p.c.SetReadDeadline(t) // a server without deadlines needs no more time
+	_ = p.c.SetWriteDeadline(t)
+	return p.Reader.Read(b)
+}
+
+// submit takes in a delivery: the body is the file, read as it arrives.
+func (a *api) submit(w http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	q := r.URL.Query()
+	d := intake.Delivery{Source: q.Get("source"), Name: path.Base(strings.ReplaceAll(q.Get("name"), `\`, "/")), Format: q.Get("format"), Submitter: who.Login}
+	if d.Source == "" || q.Get("name") == "" || (d.Format != intake.STIX && d.Format != intake.CSV) {
+		return nil, &badRequest{"A delivery needs source, name, and format, which is stix or csv.", "Add them to the address: ?source=…&name=…&format=…"}
+	}
+	err := access.MayDeliver(who, d.Source)
+	if err != nil {
+		return nil, err
+	}
+	c := http.NewResponseController(w)
+	more := func(intake.Progress) { _ = c.SetWriteDeadline(time.Now().Add(standstill)) }
+	rep, err := a.Intake.Submit(r.Context(), d, &patient{r.Body, c}, more)
+	if err != nil {
+		return nil, err
+	}
+	if rep.Refusals == nil {
+		rep.Refusals = []intake.Refusal{}
+	}
+	return reportJSON{rep.Batch, rep.Same, rep.States, rep.Cut, rep.Default, rep.Refusals}, nil
+}
+
+func (a *api) batches(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	limit, err := limitOf(r)
+	if err != nil {
+		return nil, err
+	}
+	before, err := momentOf(r, "before", time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	source := r.URL.Query().Get("source")
+	only, limited := access.Source(who, access.Deliveries)
+	if limited {
+		source = only
+	}
+	rows, err := intake.Batches(r.Context(), a.DB, source, before, limit)
+	if rows == nil {
+		rows = []intake.Batch{}
+	}
+	return struct {
+		Batches []intake.Batch `json:"batches"`
+	}{rows}, err
+}
+
+// own reads a delivery, if the caller may know of it.
+func (a *api) own(r *http.Request, who signin.Account) (intake.Batch, error) {
+	b, err := intake.GetBatch(r.Context(), a.DB, r.PathValue("id"))
+	if err != nil {
+		return b, err
+	}
+	only, limited := access.Source(who, access.Deliveries)
+	if limited && b.Source != only {
+		return intake.Batch{}, intake.ErrNoBatch
+	}
+	return b, nil
+}
+
+func (a *api) batch(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	return a.own(r, who)
+}
+
+func (a *api) refusals(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	b, err := a.own(r, who)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := limitOf(r)
+	if err != nil {
+		return nil, err
+	}
+	var after int64
+	if r.URL.Query().Get("after") != "" {
+		after, err = strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+		if err != nil {
+			return nil, &badRequest{"after is not a number.", "Send the number of the last refusal that you have."}
+		}
+	}
+	rows, err := intake.Refusals(r.Context(), a.DB, b.ID, after, limit)
+	if rows == nil {
+		rows = []intake.Refusal{}
+	}
+	return struct {
+		Refusals []intake.Refusal `json:"refusals"`
+	}{rows}, err
+}
+
+type partyJSON struct {
+	ID             string     `json:"id"`
+	Name           string     `json:"name"`
+	Agency         string     `json:"agency"`
+	Authority      string     `json:"authority"`
+	AuthorityUntil *time.Time `json:"authority_until"`
+	Purpose        string     `json:"purpose"`
+	Ceiling        string     `json:"ceiling"`
+	Reliability    string     `json:"reliability"`
+}
+
+func (a *api) sources(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	all, err := program.Sources(r.Context(), a.DB)
+	if err != nil {
+		return nil, err
+	}
+	only, limited := access.Source(who, access.Deliveries)
+	out := []partyJSON{}
+	for _, s := range all {
+		if !limited || s.ID == only {
+			out = append(out, partyJSON{s.ID, s.Name, s.Agency, s.Authority, stamp(s.AuthorityUntil), s.Purpose, s.Ceiling.String(), s.Reliability})
+		}
+	}
+	return struct {
+		Sources []partyJSON `json:"sources"`
+	}{out}, nil
+}
+
+func (a *api) putSource(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	var in partyJSON
+	err := read(r, &in)
+	if err != nil {
+		return nil, err
+	}
+	if in.ID != "" && in.ID != r.PathValue("id") {
+		return nil, &badRequest{"The identifier in the body is not that of the address.", "Leave it away."}
+	}
+	s := program.Source{ID: r.PathValue("id"), Name: in.Name, Agency: in.Agency, Authority: in.Authority, Purpose: in.Purpose, Reliability: in.Reliability}
+	if in.AuthorityUntil != nil {
+		s.AuthorityUntil = in.AuthorityUntil.UTC()
+	}
+	err = s.Ceiling.UnmarshalText([]byte(in.Ceiling))
+	if err != nil {
+		return nil, &badRequest{err.Error() + ".", "Send the highest marking that the source may submit."}
+	}
+	err = a.Program.PutSource(r.Context(), who, s)
+	if err != nil {
+		return nil, err
+	}
+	got, err := program.GetSource(r.Context(), a.DB, s.ID)
+	return partyJSON{got.ID, got.Name, got.Agency, got.Authority, stamp(got.AuthorityUntil), got.Purpose, got.Ceiling.String(), got.Reliability}, err
+}

@@ -1,0 +1,187 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"ecs/contract"
+	"ecs/hub/internal/program"
+	"ecs/hub/internal/release"
+	"ecs/internal/signin"
+)
+
+// standing tells where a provider stands with its list.
+type standing struct {
+	Head       uint64     `json:"head"`
+	Loaded     uint64     `json:"loaded"`
+	LoadedAt   *time.Time `json:"loaded_at"`
+	LastAck    *time.Time `json:"last_ack"`
+	Problem    string     `json:"problem"`
+	Checkpoint *time.Time `json:"checkpoint"`
+	Expires    *time.Time `json:"checkpoint_expires"`
+	Pending    int64      `json:"pending"`
+	Overdue    int64      `json:"overdue"`
+	NotRemoved int64      `json:"not_removed"`
+}
+
+type providerJSON struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	State     program.State     `json:"state"`
+	Services  contract.Services `json:"services"`
+	Ceiling   contract.TLP      `json:"ceiling"`
+	NotBefore *time.Time        `json:"not_before"`
+	NotAfter  *time.Time        `json:"not_after"`
+	List      standing          `json:"list"`
+}
+
+func (a *api) all(r *http.Request) ([]providerJSON, error) {
+	list, err := program.Providers(r.Context(), a.DB)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := a.Desk.Nodes(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	by := map[string]release.Node{}
+	for _, n := range nodes {
+		by[n.Provider] = n
+	}
+	out := []providerJSON{}
+	for _, x := range list {
+		n := by[x.ID]
+		out = append(out, providerJSON{
+			ID: x.ID, Name: x.Name, State: x.State, Services: x.Services, Ceiling: x.Ceiling, NotBefore: stamp(x.NotBefore), NotAfter: stamp(x.NotAfter),
+			List: standing{n.Head, n.Loaded, stamp(n.LoadedAt), stamp(n.LastAck), n.Problem, stamp(n.Checkpoint), stamp(n.Expires), n.Pending, n.Overdue, n.NotRemoved},
+		})
+	}
+	return out, nil
+}
+
+func (a *api) providers(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
+	all, err := a.all(r)
+	return struct {
+		Providers []providerJSON `json:"providers"`
+	}{all}, err
+}
+
+// one gives the provider of the address as it is now.
+func (a *api) one(r *http.Request, id string) (any, error) {
+	all, err := a.all(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range all {
+		if x.ID == id {
+			return x, nil
+		}
+	}
+	return nil, program.ErrNotFound
+}
+
+func (a *api) provider(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
+	return a.one(r, r.PathValue("id"))
+}
+
+func (a *api) register(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	var in struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	}
+	err := read(r, &in)
+	if err == nil {
+		err = a.Program.Register(r.Context(), who, in.ID, in.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.one(r, in.ID)
+}
+
+func (a *api) move(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	var in struct {
+		State  program.State `json:"state"`
+		Reason string        `json:"reason"`
+	}
+	err := read(r, &in)
+	if err == nil {
+		err = a.Program.Move(r.Context(), who, r.PathValue("id"), in.State, in.Reason)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.one(r, r.PathValue("id"))
+}
+
+func (a *api) accredit(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	var in struct {
+		Services  contract.Services `json:"services"`
+		Ceiling   contract.TLP      `json:"ceiling"`
+		NotBefore time.Time         `json:"not_before"`
+		NotAfter  time.Time         `json:"not_after"`
+		Reason    string            `json:"reason"`
+	}
+	err := read(r, &in)
+	if err == nil {
+		err = a.Program.Accredit(r.Context(), who, r.PathValue("id"), program.Accreditation{Services: in.Services, Ceiling: in.Ceiling, NotBefore: in.NotBefore, NotAfter: in.NotAfter}, in.Reason)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.one(r, r.PathValue("id"))
+}
+
+func (a *api) token(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	t, err := a.Program.NewToken(r.Context(), who, r.PathValue("id"))
+	return struct {
+		Token   string     `json:"token"` // shown this once
+		Pin     string     `json:"pin"`
+		Expires *time.Time `json:"expires"`
+	}{t.Text, t.Pin, stamp(t.Expires)}, err
+}
+
+type nodeJSON struct {
+	Serial   string     `json:"serial"`
+	Name     string     `json:"name"`
+	Issued   *time.Time `json:"issued"`
+	NotAfter *time.Time `json:"not_after"`
+	Revoked  *time.Time `json:"revoked"`
+}
+
+func (a *api) nodes(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
+	_, err := program.GetProvider(r.Context(), a.DB, r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := program.Nodes(r.Context(), a.DB, r.PathValue("id"))
+	out := []nodeJSON{}
+	for _, n := range all {
+		out = append(out, nodeJSON{n.Serial, n.Name, stamp(n.Issued), stamp(n.NotAfter), stamp(n.Revoked)})
+	}
+	return struct {
+		Nodes []nodeJSON `json:"nodes"`
+	}{out}, err
+}
+
+func (a *api) revoke(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	err := read(r, &in)
+	if err != nil {
+		return nil, err
+	}
+	n, err := program.GetNode(r.Context(), a.DB, r.PathValue("serial"))
+	if err == nil && n.Provider != r.PathValue("id") {
+		err = program.ErrNotFound
+	}
+	if err == nil {
+		err = a.Program.Revoke(r.Context(), who, n.Serial, in.Reason)
+	}
+	if err != nil {
+		return nil, err
+	}
+	n, err = program.GetNode(r.Context(), a.DB, n.Serial)
+	return nodeJSON{n.Serial, n.Name, stamp(n.Issued), stamp(n.NotAfter), stamp(n.Revoked)}, err
+}
