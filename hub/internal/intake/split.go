@@ -164,6 +164,9 @@ func (s *jsonSplitter) value(c byte, keep bool) (whole bool, err error) {
 	depth, quoted, escaped := 0, false, false
 	for first := true; ; first = false {
 		if !first {
+			if quoted && !escaped {
+				whole = s.plain(keep) && whole
+			}
 			c, err = s.r.ReadByte()
 			if err != nil {
 				return whole, err
@@ -208,6 +211,23 @@ func (s *jsonSplitter) value(c byte, keep bool) (whole bool, err error) {
 			return whole, nil // after a string that a line break ended
 		}
 	}
+}
+
+// plain reads over those buffered bytes of a string that mean nothing else.
+func (s *jsonSplitter) plain(keep bool) (whole bool) {
+	window, _ := s.r.Peek(s.r.Buffered())
+	n := 0
+	for n < len(window) && window[n] != '"' && window[n] != '\\' && window[n] != '\n' {
+		n++
+	}
+	whole = true
+	if keep {
+		room := min(n, s.max-len(s.buf))
+		s.buf = append(s.buf, window[:room]...)
+		whole = room == n
+	}
+	_, _ = s.r.Discard(n)
+	return whole
 }
 
 func (s *jsonSplitter) unread(keep, whole bool) error {
