@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -48,19 +49,30 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqldb: open: %w", err)
 	}
-	dialect := goose.DialectPostgres
-	if db.lite {
-		dialect = goose.DialectSQLite3
-	}
-	p, err := goose.NewProvider(dialect, db.write, migrations, goose.WithDisableGlobalRegistry(true))
-	if err == nil {
-		_, err = p.Up(ctx)
-	}
+	err = migrate(ctx, db, migrations)
 	if err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("sqldb: migrate: %w", err)
 	}
 	return db, nil
+}
+
+func migrate(ctx context.Context, db *DB, migrations fs.FS) error {
+	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if !db.lite {
+		// Several hubs may start at once: one migrates, the others wait a minute.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+		if err != nil {
+			return err
+		}
+		dialect, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(dialect, db.write, migrations, options...)
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return err
 }
 
 func open(dsn string) (*DB, error) {

@@ -299,3 +299,20 @@ func fillDisk(path string) {
 		}
 	}
 }
+
+// Several hubs may start on one new database at the same time.
+func TestMigrateTogether(t *testing.T) {
+	dsn := sqldbtest.PostgreSQL(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			db, err := open(dsn)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = db.Close()
+		})
+	}
+	wg.Wait()
+}
