@@ -70,7 +70,7 @@ type shard struct {
 	// taken once for a batch.
 	mu    sync.Mutex
 	byKey map[uint64]*pending
-	head  pending // ring, first due first
+	rings [2]pending // first due first: queries with tries left, and those on their last
 	live  int
 	free  *pending
 	lanes [][]*lane // [upstream][source port]; new queries leave by these
@@ -98,7 +98,10 @@ var keySeed = maphash.MakeSeed()
 
 func newShard(r *Room, limit int) *shard {
 	sh := &shard{room: r, max: limit, byKey: map[uint64]*pending{}, out: newOutbox(), in: newInbox(maxDatagram), back: newOutbox()}
-	sh.head.prev, sh.head.next = &sh.head, &sh.head
+	for i := range sh.rings {
+		r := &sh.rings[i]
+		r.prev, r.next = r, r
+	}
 	return sh
 }
 
@@ -216,8 +219,12 @@ func (sh *shard) send() {
 func (sh *shard) due(p *pending, at int64) {
 	p.unlink()
 	p.due = at
-	before := sh.head.prev // nearly always the right place
-	for before != &sh.head && before.due > at {
+	ring := &sh.rings[0]
+	if p.ntries == attempts {
+		ring = &sh.rings[1] // waits differently: apart, each ring is nearly in order by itself
+	}
+	before := ring.prev // nearly always the right place
+	for before != ring && before.due > at {
 		before = before.prev
 	}
 	p.prev, p.next = before, before.next
@@ -412,17 +419,20 @@ func (sh *shard) unreachable(l *lane) {
 	at := now()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	p := sh.head.next
-	for range sh.live {
-		if p == &sh.head {
-			break
+	for i := len(sh.rings) - 1; i >= 0; i-- { // a query moves from the first to the second
+		ring := &sh.rings[i]
+		p := ring.next
+		for range sh.live {
+			if p == ring {
+				break
+			}
+			next := p.next // again moves p only
+			if p.ntries > 0 && p.tries[p.ntries-1].lane == l {
+				p.network = true
+				sh.again(p, at)
+			}
+			p = next
 		}
-		next := p.next
-		if p.ntries > 0 && p.tries[p.ntries-1].lane == l {
-			p.network = true
-			sh.again(p, at)
-		}
-		p = next
 	}
 	sh.send()
 	sh.settle()
@@ -440,24 +450,30 @@ func (sh *shard) again(p *pending, at int64) {
 
 // sweep deals with the queries whose time is up, and with old source ports.
 func (sh *shard) sweep(at int64) {
+	for _, l := range sh.timeUp(at) {
+		sh.room.closedDrops.Add(l.sock.drops())
+		_ = l.sock.conn.Close()
+	}
+}
+
+func (sh *shard) timeUp(at int64) (over []*lane) {
 	sh.drain.Lock()
 	defer sh.drain.Unlock()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for {
-		p := sh.head.next
-		if p == &sh.head || p.due > at {
-			break
+	for i := range sh.rings {
+		ring := &sh.rings[i]
+		for p := ring.next; p != ring && p.due <= at; p = ring.next {
+			if p.ntries > 0 {
+				p.tries[p.ntries-1].lane.up.timedOut(at)
+				p.network = false
+			}
+			sh.again(p, at)
 		}
-		if p.ntries > 0 {
-			p.tries[p.ntries-1].lane.up.timedOut(at)
-			p.network = false
-		}
-		sh.again(p, at)
 	}
 	sh.send()
-	sh.rotate(at)
 	sh.settle()
+	return sh.rotate(at)
 }
 
 // poll takes what has come back so far, on the time of the worker: at full load

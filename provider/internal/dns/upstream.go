@@ -165,6 +165,7 @@ func (l *lane) run() {
 // open opens a shard's source ports.
 func (sh *shard) open(at int64) error {
 	sh.lanes = make([][]*lane, len(sh.room.ups))
+	defer sh.publish()
 	for i, u := range sh.room.ups {
 		for range sh.room.plan.SourcePorts {
 			l, err := sh.room.newLane(sh, u, at)
@@ -174,7 +175,6 @@ func (sh *shard) open(at int64) error {
 			sh.lanes[i] = append(sh.lanes[i], l)
 		}
 	}
-	sh.publish()
 	return nil
 }
 
@@ -187,9 +187,10 @@ func (sh *shard) publish() {
 	sh.active.Store(&list)
 }
 
-// rotate replaces source ports whose time is over and closes replaced ones that
-// nobody waits for any more. sh.mu is held.
-func (sh *shard) rotate(at int64) {
+// rotate replaces source ports whose time is over and gives those replaced ones
+// that nobody waits for any more. sh.mu is held; the caller closes them when it
+// holds no lock, because closing waits for a reader that may want these locks.
+func (sh *shard) rotate(at int64) (over []*lane) {
 	changed := false
 	for i := range sh.lanes {
 		for j, l := range sh.lanes[i] {
@@ -213,8 +214,7 @@ func (sh *shard) rotate(at int64) {
 			keep = append(keep, l)
 			continue
 		}
-		sh.room.closedDrops.Add(l.sock.drops())
-		_ = l.sock.conn.Close()
+		over = append(over, l)
 		changed = true
 	}
 	clear(sh.old[len(keep):])
@@ -222,18 +222,18 @@ func (sh *shard) rotate(at int64) {
 	if changed {
 		sh.publish()
 	}
+	return over
 }
 
+// close closes all source ports. No lock may be held, see rotate. Nobody
+// rotates any more.
 func (sh *shard) close() {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, l := range sh.old {
-		_ = l.sock.conn.Close()
+	list := sh.active.Load()
+	if list == nil {
+		return
 	}
-	for _, ls := range sh.lanes {
-		for _, l := range ls {
-			_ = l.sock.conn.Close()
-		}
+	for _, l := range *list {
+		_ = l.sock.conn.Close()
 	}
 }
 
