@@ -43,8 +43,9 @@ const (
 //     query are dropped: none of them decides what is fetched, and attackers vary
 //     them. Percent-encoding: unreserved characters are decoded, what must be
 //     encoded is, digits are upper case, a percent sign that encodes nothing
-//     becomes %25. Dot segments are removed, an empty path becomes "/", and in
-//     special schemes a backslash is a slash. Path and query keep case and order.
+//     becomes %25. Dot segments are removed, an empty path becomes "/". In special
+//     schemes (http, https, ftp, ws, wss) a backslash is a slash, and any number of
+//     them may stand before the host. Path and query keep case and order.
 //   - Mail: NFC, lower case, domain as above; needless quotes are dropped.
 //   - Subject: NFC, runs of white space and control characters folded to one
 //     space, none at the ends, case kept.

@@ -31,11 +31,11 @@ func canonicalURL(v string) (string, error) {
 	}
 	rest, _, _ = strings.Cut(rest, "#")
 	rest, query, _ := strings.Cut(rest, "?")
-	if special {
-		rest = strings.ReplaceAll(rest, `\`, "/")
-	}
-	rest, ok := strings.CutPrefix(rest, "//")
-	if !ok {
+	if special { // URL Standard, section 4.4: any number of slashes, either way
+		rest = strings.TrimLeft(strings.ReplaceAll(rest, `\`, "/"), "/")
+	} else if strings.HasPrefix(rest, "//") {
+		rest = rest[2:]
+	} else {
 		return "", fmt.Errorf("URL of scheme %s has no host", scheme)
 	}
 	authority, path := rest, ""
