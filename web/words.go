@@ -177,8 +177,18 @@ func tlp(v any) (template.HTML, error) {
 		template.HTMLEscapeString(strings.ToUpper(name)) + `</span>`), nil
 }
 
+// special are codes whose words are not the code's own.
+var special = map[string]string{
+	"PII-NOT-PRESENT": "No personal data", "REMOVED": "Removed", "NECESSARY": "Personal data stays: necessary",
+	"MOA_NEGOTIATION": "Agreement in negotiation", "MOA_IN_FORCE": "Agreement in force",
+}
+
 // Words turns a code such as PENDING_FIRST into words: "Pending first".
 func Words(v any) string {
+	known, ok := special[fmt.Sprint(v)]
+	if ok {
+		return known
+	}
 	s := strings.ToLower(strings.NewReplacer("_", " ", "-", " ").Replace(fmt.Sprint(v)))
 	if s == "" {
 		return s

@@ -93,6 +93,13 @@ func SignIn(t *testing.T, ctx context.Context, base, login, password string) {
 		chromedp.Click(chromedp.CSS("main button[type=submit]")), chromedp.WaitReady(chromedp.CSS(".ecs-account")))
 }
 
+// SignOut presses the button in the header.
+func SignOut(t *testing.T, ctx context.Context, base string) {
+	t.Helper()
+	Open(t, ctx, base+"/")
+	Do(t, ctx, "sign out", chromedp.Click(chromedp.CSS(".ecs-account__out")), chromedp.WaitReady(chromedp.CSS("#password")))
+}
+
 // Says gives the visible text of the page's main part.
 func Says(t *testing.T, ctx context.Context) string {
 	t.Helper()

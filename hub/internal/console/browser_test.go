@@ -3,8 +3,10 @@ package console
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/intake"
 	"ecs/web/webtest"
 
 	"github.com/chromedp/chromedp/kb"
@@ -24,6 +26,32 @@ func TestInABrowser(t *testing.T) {
 	webtest.Open(t, ctx, s.url+"/deliveries")
 	webtest.Accessible(t, ctx, "deliveries")
 	webtest.Shot(t, ctx, "hub-deliveries")
+	delivery := deliveryOf(t, s)
+	stopped, second := "/indicators/"+s.Find(t, "jane.doe@mail.example").ID.String(), "/indicators/"+s.Find(t, "second.example").ID.String()
+	for _, x := range []struct{ login, name, path string }{
+		{"paul", "queue-privacy-paul", "/queue?step=privacy"},
+		{"paul", "story-paul", stopped},
+		{"paul", "audit", "/audit"},
+		{"rita", "story-rita", second},
+		{"otto", "provider-otto", "/providers/alder"},
+		{"gil", "delivery", delivery},
+		{"stella", "dashboard-stella", "/"},
+	} {
+		webtest.SignOut(t, ctx, s.url)
+		webtest.SignIn(t, ctx, s.url, x.login, s.Passwords[x.login])
+		webtest.Open(t, ctx, s.url+x.path)
+		webtest.Accessible(t, ctx, x.name)
+		webtest.Shot(t, ctx, "hub-"+x.name)
+	}
+}
+
+func deliveryOf(t *testing.T, s served) string {
+	t.Helper()
+	all, err := intake.Batches(t.Context(), s.DB, "cedar", time.Time{}, 1)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("deliveries: %v, %v", all, err)
+	}
+	return "/deliveries/" + all[0].ID
 }
 
 // A release authority without a mouse: the queue, one indicator chosen, a target,
