@@ -137,14 +137,17 @@ func (d *Desk) forget(provider string, err error) {
 // has no earlier entry. The entry at the head always goes along, so that the
 // last entry's number is the checkpoint's.
 func entries(ctx context.Context, tx *sql.Tx, provider string, after, head uint64, limit int, now time.Time) (out []contract.Entry, more bool, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT e.seq, e.services, o.body
-		FROM entry e JOIN object o ON o.item = e.item AND o.modified = e.modified
-		WHERE e.provider = $1 AND e.seq > $2 AND e.seq <= $3
-		AND (e.seq = $3 OR (
-			NOT EXISTS (SELECT 1 FROM entry l WHERE l.provider = $1 AND l.item = e.item AND l.seq > e.seq AND l.seq <= $3)
-			AND ((e.services <> 0 AND e.until > $4)
-				OR EXISTS (SELECT 1 FROM entry b WHERE b.provider = $1 AND b.item = e.item AND b.seq <= $2))))
-		ORDER BY e.seq LIMIT $5`,
+	// Subqueries that give one value each are looked up row by row, in the order
+	// of the log, whatever the planner knows or does not know about the table.
+	rows, err := tx.QueryContext(ctx, `SELECT e.seq, e.services, o.body FROM (
+			SELECT seq, services, item, modified FROM entry x
+			WHERE provider = $1 AND seq > $2 AND seq <= $3
+			AND (seq = $3 OR (
+				seq = (SELECT max(l.seq) FROM entry l WHERE l.provider = $1 AND l.item = x.item AND l.seq <= $3)
+				AND ((services <> 0 AND until > $4)
+					OR (SELECT min(f.seq) FROM entry f WHERE f.provider = $1 AND f.item = x.item) <= $2)))
+			ORDER BY seq LIMIT $5) AS e
+		JOIN object o ON o.item = e.item AND o.modified = e.modified ORDER BY e.seq`,
 		provider, int64(after), int64(head), sqldb.Time(now.Add(-skew)), int64(limit)+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("release: read the log of %s: %w", provider, err)
