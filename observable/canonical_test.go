@@ -170,3 +170,24 @@ func FuzzFromValue(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkCanonical(b *testing.B) {
+	for name, v := range map[string]struct {
+		kind Kind
+		in   string
+	}{
+		"domain": {Domain, "www.example.com"}, "Domain": {Domain, "WWW.Example.COM."}, "IDN": {Domain, "bücher.example"},
+		"address": {Addr, "192.0.2.1"}, "URL": {URL, "HTTP://Example.com:80/a/../b?c=%7e"}, "mail": {Mail, "John@Example.com"},
+		"subject": {Subject, "Your  invoice"}, "SHA-256": {SHA256, sha256Hex},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := Canonical(v.kind, v.in)
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

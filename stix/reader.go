@@ -407,9 +407,10 @@ func (r *Reader) value(c byte, limit int) (b []byte, whole bool, err error) {
 		switch {
 		case quoted && escaped:
 			escaped = false
+			quoted = c != '\n'
 		case quoted:
 			escaped = c == '\\'
-			quoted = c != '"'
+			quoted = c != '"' && c != '\n' // no string holds one: an open quote spoils its line, not all
 		case c == '"':
 			quoted = true
 		case c == '{' || c == '[':

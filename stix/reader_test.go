@@ -66,6 +66,7 @@ func TestReader(t *testing.T) {
 		{"empty list", `{"objects":[]}`, []string{"EOF"}},
 		{"envelope", `{"more":true,"next":"abc","objects":[` + a + `]}`, []string{"0 " + idA, "EOF"}},
 		{"broken object between", `{"objects":[` + a + `,{"type":"identity","id":"` + idB + `","x":},` + b + `]}`, []string{"0 " + idA, "bad 1 " + idB + ": byte 77: not a JSON value", "2 " + idB, "EOF"}},
+		{"open quote", "{\"objects\":[{\n\"id\": \"x\",\n\"y\": \"open,\n\"z\": \"back\\\n},\n" + b + `]}`, []string{"bad 0 x: byte 25: control character in a string", "1 " + idB, "EOF"}},
 		{"name twice", `{"objects":[{"id":"a","id":"b"},` + b + `]}`, []string{`bad 0 a: byte 14: name "id" twice in one object`, "1 " + idB, "EOF"}},
 		{"not objects", `{"objects":[5,"x\"]",null,[1],true,` + b + `]}`, []string{
 			"bad 0 : not a JSON object", "bad 1 : not a JSON object", "bad 2 : not a JSON object", "bad 3 : not a JSON object", "bad 4 : not a JSON object", "5 " + idB, "EOF",
