@@ -175,13 +175,12 @@ func (d *Door) node(next func(http.ResponseWriter, *http.Request, caller)) http.
 	})
 }
 
-// nodeEvenSuspended is for receipts: a suspended or leaving provider still says
-// what it loaded and removed, so that the ledger stays true.
+// nodeEvenSuspended is for receipts: a suspended provider still says what it
+// loaded and removed, so that the ledger stays true.
 func (d *Door) nodeEvenSuspended(next func(http.ResponseWriter, *http.Request, caller)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := d.who(r)
-		kept := c.node.Serial != "" && (errors.Is(err, program.ErrSuspended) || errors.Is(err, program.ErrInactive))
-		if err != nil && !kept {
+		if err != nil && !errors.Is(err, program.ErrSuspended) {
 			d.failWith(w, r, err)
 			return
 		}

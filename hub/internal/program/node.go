@@ -201,11 +201,11 @@ func (p *Program) NodeByCertificate(ctx context.Context, q sqldb.Querier, c *x50
 		return Node{}, Provider{}, err
 	}
 	switch {
-	case !x.State.Active() && x.State != Suspended && x.State != Terminating:
+	case !x.State.Follows() && x.State != Suspended:
 		return Node{}, Provider{}, inactive(x)
 	case p.cfg.Now().After(n.NotAfter):
 		return n, x, ErrExpired
-	case !x.State.Active():
+	case x.State == Suspended:
 		return n, x, inactive(x)
 	}
 	return n, x, nil

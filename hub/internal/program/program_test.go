@@ -119,6 +119,14 @@ func TestProviderWay(t *testing.T) {
 		}
 		must(t, h.Move(t.Context(), official, "north", Operational, "corrected, tests repeated"))
 		must(t, h.Move(t.Context(), official, "north", Terminating, "the provider gave notice"))
+		_, _, err = h.NodeByCertificate(t.Context(), db, c)
+		if err != nil {
+			t.Fatalf("leaving, with removals still to come: %v", err)
+		}
+		_, err = h.NewToken(t.Context(), analyst, "north")
+		if !errors.Is(err, ErrState) {
+			t.Fatalf("a token for who is leaving: %v", err)
+		}
 		must(t, h.Move(t.Context(), official, "north", Terminated, "the purge is attested"))
 		_, _, err = h.NodeByCertificate(t.Context(), db, c)
 		if !errors.Is(err, ErrRevoked) {

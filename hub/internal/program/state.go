@@ -40,8 +40,14 @@ var States = []State{
 	Validated, Accredited, Operational, Suspended, Terminating, Terminated, Withdrawn,
 }
 
-// Active reports whether nodes of a provider in this state may follow the hub.
+// Active reports whether a provider in this state may enrol nodes and receive
+// indicators.
 func (s State) Active() bool { return s == Accredited || s == Operational }
+
+// Follows reports whether nodes of a provider in this state may follow its log.
+// One that is leaving still does: its removals have to arrive, and nothing new
+// is released to it.
+func (s State) Follows() bool { return s.Active() || s == Terminating }
 
 type way struct {
 	from, to State
