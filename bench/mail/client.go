@@ -17,7 +17,7 @@ import (
 // result is one run of one server.
 type result struct {
 	messages, bytes, stopped int
-	took                     time.Duration
+	took, cpu                time.Duration
 	p50, p99                 time.Duration // from the end of a message to its verdict
 }
 
