@@ -40,10 +40,19 @@ const (
 )
 
 func main() {
+	runtime.LockOSThread() // priority and core are set for the thread that sends
 	collecting := flag.Bool("collect", true, "measure collecting")
 	hunting := flag.Bool("hunt", true, "measure hunting")
 	flows := flag.Uint64("flows", 20_000_000, "flows to hunt in")
+	nice := flag.Int("nice", 0, "priority of exporter and collectors alike, for a machine that does other work")
 	flag.Parse()
+	if *nice != 0 {
+		err := unix.Setpriority(unix.PRIO_PROCESS, 0, *nice)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench/flow: -nice:", err)
+			os.Exit(1)
+		}
+	}
 	err := run(*collecting, *hunting, *flows)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/flow:", err)
@@ -81,7 +90,7 @@ func run(collecting, hunting bool, flows uint64) error {
 // collector is something that takes exports and says how many flows it took.
 type collector interface {
 	start(dir string) (netip.AddrPort, error)
-	count() (flows, hits uint64, err error) // since start; may end the collector
+	count() (flows, hits uint64, err error) // since it was asked last; may end the collector
 	stop()
 }
 
@@ -201,8 +210,7 @@ func once(c collector, version int, rate float64, tmp string) (got float64, ok b
 	if err != nil {
 		return 0, false, err
 	}
-	time.Sleep(500 * time.Millisecond)
-	flows, hits, err := c.count()
+	flows, hits, err := settled(c)
 	if err != nil {
 		return 0, false, err
 	}
@@ -213,6 +221,18 @@ func once(c collector, version int, rate float64, tmp string) (got float64, ok b
 	}
 	fmt.Fprintf(os.Stderr, "version %2d: sent %9.0f/s, lost %.3f %%\n", version, float64(sent)/took.Seconds(), loss*100)
 	return float64(sent) / took.Seconds(), ok, nil
+}
+
+// settled waits until nothing more arrives and gives the counts.
+func settled(c collector) (flows, hits uint64, err error) {
+	for {
+		time.Sleep(500 * time.Millisecond)
+		f, h, err := c.count()
+		if err != nil || f == 0 {
+			return flows, hits, err
+		}
+		flows, hits = flows+f, hits+h
+	}
 }
 
 // planted is how many of the first n prebuilt flows have an indicator.
@@ -326,6 +346,9 @@ func (n *nfcapd) start(dir string) (netip.AddrPort, error) {
 var flowsLine = regexp.MustCompile(`(?m)^Flows:\s*(\d+)`)
 
 func (n *nfcapd) count() (uint64, uint64, error) {
+	if n.cmd == nil {
+		return 0, 0, nil
+	}
 	n.stop()
 	files, err := filepath.Glob(filepath.Join(n.dir, "nfcapd.*"))
 	if err != nil {
