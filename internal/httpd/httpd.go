@@ -159,7 +159,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("httpd: %s: %w", s.cfg.Name, err)
 	case <-ctx.Done():
 	}
-	defer time.AfterFunc(300*time.Millisecond, end).Stop()
+	defer time.AfterFunc(min(2*time.Second, s.cfg.ShutdownWithin/2), end).Stop()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownWithin)
 	defer cancel()
 	err = s.http.Shutdown(stop)
