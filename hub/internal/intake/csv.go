@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -36,7 +37,7 @@ func newCSVReader(r io.Reader, maxItem int) *csvReader {
 func (c *csvReader) begin() error {
 	for first := true; ; first = false {
 		el, err := c.split.next()
-		if err == io.EOF { //nolint:errorlint // the splitter gives io.EOF itself
+		if errors.Is(err, io.EOF) {
 			return &Refused{Code: CodeFormat, Reason: "the CSV file has no header line"}
 		}
 		if err != nil {
@@ -92,8 +93,9 @@ func (c *csvReader) fields(raw []byte) ([]string, error) {
 	r := csv.NewReader(bytes.NewReader(raw))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = c.comma, -1, true
 	out, err := r.Read()
-	if pe, ok := err.(*csv.ParseError); ok { //nolint:errorlint // given by Read itself
-		return nil, pe.Err
+	var pe *csv.ParseError
+	if errors.As(err, &pe) {
+		return nil, pe.Err // without its line: that of the record is known better
 	}
 	return out, err
 }

@@ -9,10 +9,34 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/policy"
+	"ecs/observable"
 )
+
+// TestAtomAsPattern shows that a bare value and its own pattern become the same
+// indicator: else the two formats would not find each other's duplicates.
+func TestAtomAsPattern(t *testing.T) {
+	for _, v := range []string{
+		"Evil.Example", "192.0.2.1", "198.51.100.0/24", "192.0.2.1:443", "4444/tcp", "hxxp://a[.]example/x?y='z'", "x@a.example",
+		"d41d8cd98f00b204e9800998ecf8427e", "2001:db8::1",
+	} {
+		a, err := observable.FromValue(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := observable.Compile(observable.Pattern(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, compileAtom(a)); diff != "" {
+			t.Errorf("%s: %s", v, diff)
+		}
+	}
+}
 
 // fuzzed reads a whole delivery the way intake does, and checks what must hold
 // for every input.
