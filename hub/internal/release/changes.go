@@ -182,8 +182,7 @@ func handedOver(ctx context.Context, tx *sql.Tx, provider string, after, last, h
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE delivery SET removal_sent = $4 WHERE provider = $1 AND remove_seq > 0
-		AND remove_seq > $2 AND remove_seq <= $3
-		AND removal_sent = 0`, provider, int64(after), int64(last), sqldb.Time(now))
+		AND remove_seq > $2 AND remove_seq <= $3 AND removal_sent = 0 AND removed = 0`, provider, int64(after), int64(last), sqldb.Time(now))
 	return err
 }
 

@@ -275,7 +275,8 @@ CREATE TABLE delivery (
     PRIMARY KEY (item, provider, service)
 );
 CREATE INDEX delivery_add ON delivery (provider, add_seq);
-CREATE INDEX delivery_remove ON delivery (provider, remove_seq) WHERE remove_seq > 0;
+CREATE INDEX delivery_remove ON delivery (provider, remove_seq) WHERE remove_seq > 0 AND removed = 0;
+CREATE INDEX delivery_waiting ON delivery (provider, queued) WHERE loaded = 0 AND removed = 0;
 CREATE INDEX delivery_until ON delivery (provider, until) WHERE removed = 0;
 
 -- Every checkpoint that was handed out, and every receipt.
