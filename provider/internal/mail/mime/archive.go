@@ -62,6 +62,12 @@ func (a *archive) close() {
 	a.member++
 	defer func() { a.member-- }()
 	seen := map[int64]bool{}
+	if bytes.Count(a.buf, []byte("PK\x01\x02")) > 2*a.budget.Members {
+		// Reading such a directory would cost many times its size.
+		a.res.Over |= OverMembers
+		a.local(seen)
+		return
+	}
 	z, err := zip.NewReader(bytes.NewReader(a.buf), int64(len(a.buf)))
 	if z == nil || err != nil && len(z.File) == 0 {
 		a.res.Signs |= BadArchive

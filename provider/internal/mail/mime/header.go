@@ -27,7 +27,7 @@ var wanted = map[string]bool{
 // parseHeader unfolds a header block. Fields that nobody asks for are skipped.
 func parseHeader(b []byte) header {
 	var out header
-	var open bool
+	var open, owned bool // the last field is wanted; its value is a copy that may grow
 	for len(b) > 0 {
 		line := b
 		i := bytes.IndexByte(b, '\n')
@@ -39,11 +39,15 @@ func parseHeader(b []byte) header {
 		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
 			if open {
 				f := &out[len(out)-1]
-				f.value = append(f.value[:len(f.value):len(f.value)], line...)
+				if !owned {
+					f.value = bytes.Clone(f.value)
+					owned = true
+				}
+				f.value = append(f.value, line...)
 			}
 			continue
 		}
-		open = false
+		open, owned = false, false
 		i = bytes.IndexByte(line, ':')
 		if i < 0 || i > 64 {
 			continue

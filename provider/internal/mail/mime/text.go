@@ -174,6 +174,9 @@ func (t *textReader) close() {
 // that they cannot be without, "://" and a dot, and widens from there; text
 // without them costs two searches for a byte.
 func scanText(r *run, p Place, b []byte) {
+	if r.res.Over&OverFinds != 0 {
+		return
+	}
 	if hasOddDot(b) {
 		b = plainDots(b)
 	}
@@ -253,7 +256,7 @@ func bareURL(r *run, p Place, b []byte) {
 	}
 }
 
-const maxURL = 8 << 10
+const maxURL = 4 << 10 // longer ones have no canonical form
 
 func urlEnd(b []byte, e int) int {
 	stop := min(len(b), e+maxURL)
@@ -270,7 +273,11 @@ func trimURL(u []byte) []byte {
 		switch c {
 		case '.', ',', ';', ':', '!', '?', '\'', '*', '_', '|', '\\':
 		case ')', ']', '}':
-			if bytes.IndexByte(u, map[byte]byte{')': '(', ']': '[', '}': '{'}[c]) >= 0 {
+			open := c - 2 // of ] and }
+			if c == ')' {
+				open = '('
+			}
+			if bytes.IndexByte(u, open) >= 0 {
 				return u
 			}
 		default:

@@ -18,6 +18,7 @@ type run struct {
 	visitor Visitor
 	res     Result
 	member  int // archives that we are in
+	headers int // bytes of header blocks so far
 }
 
 func (r *run) find(p Place, k observable.Kind, v []byte) {
@@ -173,7 +174,8 @@ func (w *Walker) headerLine(line, end []byte) {
 		}
 		return
 	}
-	if len(w.head)+len(line)+1 > w.budget.HeaderBytes {
+	w.headers += len(line) + 1
+	if w.headers > w.budget.HeaderBytes {
 		w.res.Over |= OverHeader
 		return
 	}

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"ecs/observable"
 
@@ -280,6 +282,57 @@ func TestMemoryIsBounded(t *testing.T) {
 			w.Close()
 		})
 	}
+}
+
+// TestHostileIsLinear walks messages made to be slow for careless readers.
+func TestHostileIsLinear(t *testing.T) {
+	fill := func(unit string) string { return strings.Repeat(unit, 3<<20/len(unit)) }
+	for name, raw := range map[string]string{
+		"folds":          "Subject: x\n" + fill(" a\n") + "\n",
+		"words no end":   "Subject: " + fill(" =?a?q?x") + "\n\n",
+		"words":          "Subject: " + fill("=?a?q??=") + "\n\n",
+		"at signs":       "From: " + fill("a@b.cd,") + "\n\n",
+		"quotes":         "From: " + fill("\"@") + "\n\n",
+		"comments":       "From: " + fill("(") + "\n\n",
+		"hosts":          "\n" + fill("a.bc/"),
+		"schemes":        "\n" + fill("a://"),
+		"brackets":       "\nhttp://a.bc/" + fill(")"),
+		"dots":           "\n" + fill("."),
+		"dashes":         "Content-Type: multipart/mixed; boundary=b\n\n" + fill("--c\n"),
+		"parts":          "Content-Type: multipart/mixed; boundary=b\n\n" + fill("--b\n\n"),
+		"parameters":     "Content-Type: text/plain" + fill("; a*1=b") + "\n\n",
+		"tags":           "Content-Type: text/html\n\n" + fill("<a>"),
+		"open tags":      "Content-Type: text/html\n\n" + fill("<"),
+		"attributes":     "Content-Type: text/html\n\n<a " + fill("href=//a.bc "),
+		"comment starts": "Content-Type: text/html\n\n" + fill("<!--"),
+		"equals":         "Content-Transfer-Encoding: quoted-printable\n\n" + fill("="),
+		"noise":          "Content-Transfer-Encoding: base64\nContent-Type: application/x\n\n" + fill("!="),
+		"local headers":  "Content-Type: application/zip\n\nPK\x03\x04" + fill("PK\x03\x04"+strings.Repeat("\x00", 26)),
+		"directory":      "Content-Type: application/zip\n\nPK\x03\x04" + fill("PK\x01\x02"+strings.Repeat("\x00", 42)),
+		"utf-7":          "Content-Type: text/plain; charset=utf-7\n\n" + fill("+AC8-"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := cpu(t)
+			walk(raw, Budget{}, 65535)
+			if took := cpu(t) - began; took > 5*time.Second {
+				t.Errorf("%s of processor time for 3 MiB", took)
+			} else {
+				t.Log(took)
+			}
+		})
+	}
+}
+
+// cpu gives the processor time of this process: other work on the machine does
+// not count.
+func cpu(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func FuzzWalk(f *testing.F) {

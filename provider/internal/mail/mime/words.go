@@ -54,6 +54,10 @@ func decodeWords(r *run, v []byte) []byte {
 	return append(out, v...)
 }
 
+// maxWord is how long an encoded word may be. The standard says 75; some
+// programs write a whole subject as one.
+const maxWord = 2 << 10
+
 // encodedWord reads one encoded word at the beginning of v.
 func encodedWord(v []byte) (charset string, text, rest []byte, ok bool) {
 	b := v[2:]
@@ -64,6 +68,8 @@ func encodedWord(v []byte) (charset string, text, rest []byte, ok bool) {
 	charset, _, _ = strings.Cut(strings.ToLower(string(b[:i])), "*")
 	kind := b[i+1] | 0x20
 	b = b[i+3:]
+	left := len(b)
+	b = b[:min(left, maxWord)]
 	end := bytes.Index(b, []byte("?="))
 	if kind == 'q' && end == 0 && len(b) > 2 {
 		// "?=" may itself begin the text of a word such as =?..?q?=41?=
@@ -76,7 +82,7 @@ func encodedWord(v []byte) (charset string, text, rest []byte, ok bool) {
 		return "", nil, nil, false
 	}
 	body := b[:end]
-	rest = b[end+2:]
+	rest = v[len(v)-left+end+2:]
 	switch kind {
 	case 'b':
 		return charset, looseBase64(body), rest, true

@@ -164,7 +164,7 @@ CREATE TABLE quarantine (
     sender      text NOT NULL,
     recipients  text NOT NULL,            -- JSON
     bytes       bigint NOT NULL,
-    state       text NOT NULL,            -- HELD, RELEASED, DELETED
+    state       text NOT NULL,            -- HELD, RELEASING, RELEASED, DELETED
     received    bigint NOT NULL,
     settled     bigint NOT NULL DEFAULT 0,
     settled_by  text NOT NULL DEFAULT ''
