@@ -148,6 +148,21 @@ func Accessible(t *testing.T, ctx context.Context, name string) {
 	}
 }
 
+// Reflows fails the test when the page has to be scrolled sideways in a window
+// 320 pixels wide (WCAG 2.2, 1.4.10), which is also 400 percent zoom on a laptop.
+// Tables scroll within their own region.
+func Reflows(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	Do(t, ctx, name+": narrow window", chromedp.EmulateViewport(320, 800))
+	wide := Ask(t, ctx, name+": width", chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
+	if wide > 320 {
+		who := Ask(t, ctx, name+": what is wide", chromedp.Evaluate[string](`[...document.querySelectorAll("main *, header *, nav *")].filter(e => !e.closest(".ecs-scroll") && e.getBoundingClientRect().right > 321).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join("\n")`))
+		t.Errorf("%s: %d pixels wide in a window of 320:\n%s", name, wide, who)
+	}
+	Shot(t, ctx, name+"-narrow")
+	Do(t, ctx, name+": wide window", chromedp.EmulateViewport(1280, 900))
+}
+
 // Keys presses keys one after the other, as a person without a mouse does.
 func Keys(t *testing.T, ctx context.Context, keys ...string) {
 	t.Helper()

@@ -22,6 +22,7 @@ func TestInABrowser(t *testing.T) {
 		webtest.Open(t, ctx, s.url+p)
 		webtest.Accessible(t, ctx, name)
 		webtest.Shot(t, ctx, "hub-"+name)
+		webtest.Reflows(t, ctx, "hub-"+name)
 	}
 	webtest.Open(t, ctx, s.url+"/deliveries")
 	webtest.Accessible(t, ctx, "deliveries")
