@@ -25,6 +25,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("ECS_TEST_WATCH") != "" {
+		watchForEver(os.Getenv("ECS_TEST_WATCH"))
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 }
 
@@ -34,7 +37,7 @@ func open(dsn string) (*sqldb.DB, error) { return store.Open(context.Background(
 // no purpose, "weak" is of reliability E.
 func addSources(t testing.TB, db *sqldb.DB) {
 	t.Helper()
-	exec(t, db, `INSERT INTO source (id, name, agency, authority, authority_until, purpose, ceiling, reliability, created) VALUES
+	execute(t, db, `INSERT INTO source (id, name, agency, authority, authority_until, purpose, ceiling, reliability, created) VALUES
 		('one', 'Source one', 'A', 'agreement 1', $1, 'protect', 2, 'B', 1),
 		('two', 'Source two', 'B', 'agreement 2', $1, 'protect', 3, 'B', 1),
 		('late', 'Lapsed', 'B', 'agreement 3', $2, 'protect', 2, 'B', 1),
@@ -43,7 +46,7 @@ func addSources(t testing.TB, db *sqldb.DB) {
 		sqldb.Time(time.Now().AddDate(1, 0, 0)), sqldb.Time(time.Now().AddDate(0, 0, -1)))
 }
 
-func exec(t testing.TB, db *sqldb.DB, query string, args ...any) {
+func execute(t testing.TB, db *sqldb.DB, query string, args ...any) {
 	t.Helper()
 	err := db.Write(t.Context(), func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(t.Context(), query, args...)
