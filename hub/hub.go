@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -169,25 +170,25 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 			return nil, err
 		}
 	}
-	calls, err := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Log: log})
+	counts, err := feedback.New(h.db, feedback.Config{Rules: cfg.rules(), Log: log})
 	if err != nil {
 		return nil, err
 	}
+	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Log: log})
 	pages, err := console.New(console.Config{
-		Site: site, Accounts: people, DB: h.db, Desk: desk, Program: registry, Intake: in, API: calls, Log: log,
+		Site: site, Accounts: people, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, API: calls, Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.console = httpd.New(httpd.Config{Name: "console", Address: cfg.Console, Handler: pages, TLS: tlsConsole, Limit: api.Limit(cfg.MaxDelivery)})
+	h.console = httpd.New(httpd.Config{Name: "console", Address: cfg.Console, Handler: pages, TLS: tlsConsole, Limit: deliveryLimit})
 
 	// Providers.
 	server, err := certs.NewServer(h.authority, cfg.DoorNames)
 	if err != nil {
 		return nil, err
 	}
-	counts := feedback.New(h.db, feedback.Config{Rules: cfg.rules()})
-	nodes, err := door.New(door.Config{DB: h.db, Program: registry, Releases: desk, Feedback: counts, Refused: refused, Log: log})
+	nodes, err := door.New(door.Config{DB: h.db, Program: registry, Releases: desk, Feedback: counts, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +204,18 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	h.group.Add("door", h.door.Run)
 	h.group.Add("console", h.console.Run)
 	return h, nil
+}
+
+// deliveryLimit lets deliveries through whole: intake bounds them itself, item by
+// item, and keeps the good items of one that is too long.
+func deliveryLimit(r *http.Request) int64 {
+	if r.Method == http.MethodPost && (r.URL.Path == "/deliveries" || r.URL.Path == "/api/v1/batches") {
+		return math.MaxInt64
+	}
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		return 8 << 20
+	}
+	return 0
 }
 
 // signingKey gives the key that signs checkpoints and rules, made at the first
@@ -289,16 +302,4 @@ func checker(db *sqldb.DB, cfg Config, lists *policy.Lists, log *slog.Logger) fu
 		}
 		return last
 	}
-}
-
-// refused maps what the desk and the feedback refuse to the door's answers.
-func refused(err error) (door.Problem, bool) {
-	var bad *feedback.Refused
-	switch {
-	case errors.As(err, &bad):
-		return door.Problem{Status: http.StatusUnprocessableEntity, Code: "feedback-refused", Message: bad.Error(), Next: "The window is not taken; it must not be sent again in another form."}, true
-	case errors.Is(err, release.ErrAck):
-		return door.Problem{Status: http.StatusUnprocessableEntity, Code: "receipt-refused", Message: err.Error(), Next: "Make the receipt anew from the list in force."}, true
-	}
-	return door.Problem{}, false
 }

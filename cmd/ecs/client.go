@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// atHub says which hub a command talks to, and as whom.
+type atHub struct {
+	Hub      string `default:"http://127.0.0.1:8600" env:"ECS_HUB" help:"The hub's console address."`
+	User     string `short:"u" required:"" env:"ECS_USER" help:"Login at the hub."`
+	Password string `type:"existingfile" env:"ECS_PASSWORD_FILE" placeholder:"FILE" help:"File with the password; without it ECS_PASSWORD is used."`
+	JSON     bool   `help:"Print JSON."`
+}
+
+func (a atHub) client() (*client, error) {
+	password := os.Getenv("ECS_PASSWORD")
+	if a.Password != "" {
+		text, err := os.ReadFile(a.Password)
+		if err != nil {
+			return nil, err
+		}
+		password = strings.TrimSpace(string(text))
+	}
+	if password == "" {
+		return nil, errors.New("no password: give --password FILE or set ECS_PASSWORD")
+	}
+	return newClient(a.Hub, a.User, password), nil
+}
+
+// client calls the hub's JSON API, see docs/formats/api.md.
+type client struct {
+	base, user, password string
+	http                 *http.Client
+}
+
+func newClient(base, user, password string) *client {
+	return &client{base: strings.TrimSuffix(base, "/"), user: user, password: password, http: &http.Client{}}
+}
+
+// call sends a request and decodes the answer into out, unless it is nil.
+func (c *client) call(ctx context.Context, method, path string, body io.Reader, kind string, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return err
+	}
+	req.SetBasicAuth(c.user, c.password)
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		p := &problemError{Status: resp.StatusCode}
+		err = json.Unmarshal(data, p)
+		if err != nil {
+			p.Title = resp.Status
+		}
+		return p
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(data, out)
+}
+
+func (c *client) get(ctx context.Context, path string, q url.Values, out any) error {
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	return c.call(ctx, http.MethodGet, path, nil, "", out)
+}
+
+func (c *client) post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodPost, path, bytes.NewReader(body), "application/json", out)
+}
+
+// problemError is an answer that is not a success (RFC 9457).
+type problemError struct {
+	Status int    `json:"status"`
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Next   string `json:"next"`
+}
+
+// Error says what went wrong and what to do.
+func (p *problemError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("%s. %s %s", p.Title, p.Detail, p.Next))
+}
+
+type batchReport struct {
+	Batch     string           `json:"batch"`
+	Name      string           `json:"name"`
+	Position  int64            `json:"items"`
+	Accepted  int64            `json:"accepted"`
+	Duplicate int64            `json:"duplicate"`
+	Refused   int64            `json:"refused"`
+	Skipped   int64            `json:"skipped"`
+	Error     string           `json:"error"`
+	Same      bool             `json:"same"`
+	States    map[string]int64 `json:"states"`
+	Refusals  []refusal        `json:"refusals"`
+}
+
+type refusal struct {
+	Number  int64  `json:"number"`
+	Place   string `json:"place"`
+	Code    string `json:"code"`
+	Reason  string `json:"reason"`
+	Excerpt string `json:"excerpt"`
+}
+
+// submit delivers a file. Told, when not nil, hears how many bytes have gone.
+func (c *client) submit(ctx context.Context, source, name, format string, r io.Reader, told func(int64)) (batchReport, error) {
+	q := url.Values{"source": {source}, "name": {name}, "format": {format}}
+	var out batchReport
+	err := c.call(ctx, http.MethodPost, "/api/v1/batches?"+q.Encode(), &counting{r: r, told: told}, "application/octet-stream", &out)
+	return out, err
+}
+
+type counting struct {
+	r    io.Reader
+	n    int64
+	told func(int64)
+}
+
+// Read implements [io.Reader].
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if c.told != nil {
+		c.told(c.n)
+	}
+	return n, err
+}
+
+type item struct {
+	ID         string     `json:"id"`
+	State      string     `json:"state"`
+	Version    int64      `json:"version"`
+	Hidden     bool       `json:"hidden"`
+	Kind       string     `json:"kind"`
+	Value      string     `json:"value"`
+	Pattern    string     `json:"pattern"`
+	Services   string     `json:"services"`
+	Category   string     `json:"category"`
+	TLP        string     `json:"tlp"`
+	Confidence int        `json:"confidence"`
+	Summary    string     `json:"summary"`
+	Context    string     `json:"context"`
+	Privacy    string     `json:"privacy"`
+	ValidUntil *time.Time `json:"valid_until"`
+
+	Sources []struct {
+		Source    string     `json:"source"`
+		Batch     string     `json:"batch"`
+		Place     string     `json:"place"`
+		Reference string     `json:"reference"`
+		At        *time.Time `json:"at"`
+	} `json:"sources"`
+	Findings []struct {
+		Code     string     `json:"code"`
+		Severity string     `json:"severity"`
+		Detail   string     `json:"detail"`
+		At       *time.Time `json:"at"`
+	} `json:"findings"`
+	Decisions []struct {
+		Kind    string     `json:"kind"`
+		Verdict string     `json:"verdict"`
+		Person  string     `json:"person"`
+		Reason  string     `json:"reason"`
+		At      *time.Time `json:"at"`
+	} `json:"decisions"`
+	Deliveries []delivery `json:"deliveries"`
+}
+
+func (c *client) items(ctx context.Context, q url.Values) ([]item, int64, error) {
+	var out struct {
+		Total int64  `json:"total"`
+		Items []item `json:"items"`
+	}
+	err := c.get(ctx, "/api/v1/items", q, &out)
+	return out.Items, out.Total, err
+}
+
+func (c *client) item(ctx context.Context, id string) (item, error) {
+	var out item
+	err := c.get(ctx, "/api/v1/items/"+url.PathEscape(id), nil, &out)
+	return out, err
+}
+
+type target struct {
+	Provider string `json:"provider"`
+	Services string `json:"services"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+type order struct {
+	Reason        string   `json:"reason"`
+	Determination string   `json:"determination,omitempty"`
+	Targets       []target `json:"targets,omitempty"`
+}
+
+type actAnswer struct {
+	Item     item     `json:"item"`
+	Released []target `json:"released"`
+	Refused  []target `json:"refused"`
+}
+
+func (c *client) act(ctx context.Context, id, act string, o order) (actAnswer, error) {
+	var out actAnswer
+	err := c.post(ctx, "/api/v1/items/"+url.PathEscape(id)+"/"+act, o, &out)
+	return out, err
+}
+
+type bulkAnswer struct {
+	Done     int `json:"done"`
+	Failed   int `json:"failed"`
+	Failures []struct {
+		ID     string `json:"id"`
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	} `json:"failures"`
+	Refused map[string]int `json:"refused"`
+}
+
+func (c *client) bulk(ctx context.Context, act string, ids []string, o order) (bulkAnswer, error) {
+	var out bulkAnswer
+	err := c.post(ctx, "/api/v1/bulk/"+act, struct {
+		order
+		IDs []string `json:"ids"`
+	}{o, ids}, &out)
+	return out, err
+}
+
+type enrollToken struct {
+	Token   string    `json:"token"`
+	Pin     string    `json:"pin"`
+	Expires time.Time `json:"expires"`
+}
+
+func (c *client) token(ctx context.Context, provider string) (enrollToken, error) {
+	var out enrollToken
+	err := c.post(ctx, "/api/v1/providers/"+url.PathEscape(provider)+"/tokens", struct{}{}, &out)
+	return out, err
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"ecs/hub"
+	"ecs/internal/config"
+)
+
+type hubCmd struct {
+	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file, see docs/operations/hub.md."`
+	Check  bool   `help:"Build everything from the configuration, open no socket, and end."`
+}
+
+// Run runs a hub until it is told to stop.
+func (c *hubCmd) Run(ctx context.Context, log *slog.Logger) error {
+	var cfg hub.Config
+	err := config.Load(c.Config, &cfg)
+	if err != nil {
+		return err
+	}
+	if c.Check {
+		err = hub.Check(ctx, cfg, log)
+		if err == nil {
+			fmt.Println("the configuration is good")
+		}
+		return err
+	}
+	return hub.Run(ctx, cfg, log, func(up hub.Up) {
+		fmt.Printf("hub: console %s\nhub: door    %s\nhub: pin     %s\n", up.Console, up.Door, up.Pin)
+		for _, p := range up.Passwords {
+			fmt.Printf("hub: new account %s (%s; %s), password, shown once: %s\n", p.Login, p.Person, strings.Join(p.Roles, ", "), p.Password)
+		}
+	})
+}

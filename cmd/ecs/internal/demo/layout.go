@@ -1,0 +1,119 @@
+package demo
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/template"
+)
+
+// Layout says where everything is. Ports follow from Base, so that several
+// demonstrations can run beside each other.
+type Layout struct {
+	Dir  string // folder of everything that is kept
+	Base int    // first port
+}
+
+func (l Layout) at(n int) string { return "127.0.0.1:" + strconv.Itoa(l.Base+n) }
+
+// Where everything listens.
+func (l Layout) HubConsole() string      { return l.at(0) }
+func (l Layout) Door() string            { return l.at(43) }  // HTTPS, mutual TLS
+func (l Layout) ProviderConsole() string { return l.at(100) } // HTTP
+func (l Layout) DNS() string             { return l.at(153) } // UDP and TCP
+func (l Layout) Upstream() string        { return l.at(154) } // UDP and TCP
+func (l Layout) Milter() string          { return l.at(191) }
+func (l Layout) MailServer() string      { return l.at(125) } // SMTP, filtered
+func (l Layout) MailBox() string         { return l.at(126) } // SMTP, not filtered
+func (l Layout) NetFlow() string         { return l.at(155) } // UDP
+
+// Files and folders.
+func (l Layout) HubConfig() string      { return filepath.Join(l.Dir, "hub.yaml") }
+func (l Layout) ProviderConfig() string { return filepath.Join(l.Dir, "provider.yaml") }
+func (l Layout) Passwords() string      { return filepath.Join(l.Dir, "passwords.json") }
+func (l Layout) Mails() string          { return filepath.Join(l.Dir, "mail") }
+func (l Layout) Inbox() string          { return filepath.Join(l.Dir, "inbox") }
+
+//go:embed hub.yaml
+var hubYAML string
+
+//go:embed provider.yaml
+var providerYAML string
+
+//go:embed sample.csv
+var sampleCSV []byte
+
+// SampleCSV gives the sample indicators.
+func SampleCSV() []byte { return sampleCSV }
+
+// Write makes the folder and the two configurations, where they are missing: an
+// edited one stays.
+func (l Layout) Write() error {
+	err := os.MkdirAll(l.Dir, 0o700)
+	if err == nil {
+		err = os.MkdirAll(l.Mails(), 0o700)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(l.Inbox(), "national-cert"), 0o700)
+	}
+	if err != nil {
+		return err
+	}
+	for path, text := range map[string]string{l.HubConfig(): hubYAML, l.ProviderConfig(): providerYAML} {
+		_, err = os.Stat(path)
+		if err == nil {
+			continue
+		}
+		t, err := template.New(filepath.Base(path)).Parse(text)
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		err = t.Execute(&b, l)
+		if err != nil {
+			return err
+		}
+		err = os.WriteFile(path, b.Bytes(), 0o600)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Free says which port is in use, if one is.
+func (l Layout) Free() error {
+	var all []error
+	for what, at := range map[string]string{
+		"the hub's console": l.HubConsole(), "the hub's door": l.Door(), "the provider's console": l.ProviderConsole(),
+		"DNS": l.DNS(), "the upstream resolver": l.Upstream(), "the milter": l.Milter(),
+		"the mail server": l.MailServer(), "the mail box": l.MailBox(),
+	} {
+		ln, err := net.Listen("tcp", at)
+		if err != nil {
+			all = append(all, fmt.Errorf("%s needs %s, which is in use", what, at))
+			continue
+		}
+		_ = ln.Close()
+	}
+	for what, at := range map[string]string{"DNS": l.DNS(), "the upstream resolver": l.Upstream(), "NetFlow": l.NetFlow()} {
+		c, err := net.ListenPacket("udp", at)
+		if err != nil {
+			all = append(all, fmt.Errorf("%s needs UDP %s, which is in use", what, at))
+			continue
+		}
+		_ = c.Close()
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: is another demonstration running? choose other ports with --port", all[0])
+}
+
+// ErrNotRunning says that no demonstration has been started in a folder.
+var ErrNotRunning = errors.New("no demonstration runs in this folder: start one with «make run» or «ecs demo»")
