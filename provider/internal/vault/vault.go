@@ -14,6 +14,7 @@ package vault
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
@@ -239,10 +240,16 @@ func (v *Vault) context(number uint64) []byte {
 }
 
 func (v *Vault) seal(f Frame, number uint64) ([]byte, error) {
-	plain, err := json.Marshal(f)
+	// Not json.Marshal: it would rewrite <, > and & inside the objects, whose
+	// exact bytes the checkpoint speaks of.
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(f)
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
 	}
+	plain := b.Bytes()
 	if len(plain) > maxFrame/2 {
 		return nil, fmt.Errorf("vault: frame of %d bytes is over the limit", len(plain))
 	}

@@ -47,7 +47,7 @@ func entry(t *testing.T, n int) contract.Entry {
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	x := contract.Indicator{
 		ID: contract.ID{byte(n >> 8), byte(n), 1}, CreatedBy: "identity--1", Created: at, Modified: at, ValidFrom: at,
-		ValidUntil: at.AddDate(0, 1, 0), Pattern: fmt.Sprintf("[domain-name:value = 'n%d.example']", n),
+		ValidUntil: at.AddDate(0, 1, 0), Pattern: fmt.Sprintf("[url:value = 'http://n%d.example/?a=<1>&b=2']", n),
 	}
 	body, err := x.Canonical()
 	if err != nil {
@@ -87,6 +87,9 @@ func TestKeepsWhatWasAppended(t *testing.T) {
 	err = v.Replay(collect(&again))
 	if err != nil || cmp.Diff(asJSON(t, want), asJSON(t, again)) != "" {
 		t.Errorf("Replay: %v %v", again, err)
+	}
+	if !bytes.Equal(got[0].Entries[0].Object, want[0].Entries[0].Object) {
+		t.Errorf("the object's bytes changed: %s", got[0].Entries[0].Object)
 	}
 	file, err := os.ReadFile(v.path())
 	if err != nil {
