@@ -36,6 +36,11 @@ type judge struct {
 	hits  []hit
 	extra int // indicators beyond maxHits
 	name  [maxURLBytes]byte
+
+	// Hosts that nothing names: messages name the same few again and again.
+	missed [4][64]byte
+	length [4]uint8
+	oldest uint8
 }
 
 const maxURLBytes = 4096
@@ -98,7 +103,17 @@ func (j *judge) text(p mime.Place, k observable.Kind, v, seen []byte) {
 // host looks up a canonical host name and, as soon as one indicator is hit, all
 // its parents too: a customer may have an exception for one and not another.
 func (j *judge) host(p mime.Place, host, seen []byte) {
+	for i := range j.missed {
+		if int(j.length[i]) == len(host) && bytes.Equal(j.missed[i][:len(host)], host) {
+			return
+		}
+	}
 	e := j.set.Host(contract.SMTP, j.now, host)
+	if e == nil && len(host) <= len(j.missed[0]) {
+		i := j.oldest % uint8(len(j.missed))
+		j.length[i] = uint8(copy(j.missed[i][:], host))
+		j.oldest++
+	}
 	for e != nil {
 		j.add(e, p, seen)
 		i := bytes.IndexByte(host, '.')

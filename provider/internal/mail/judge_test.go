@@ -197,6 +197,29 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
+// TestMissesAreRememberedRightly looks hosts up again and again, in random
+// order, listed and not, and compares with a judge that remembers nothing.
+func TestMissesAreRememberedRightly(t *testing.T) {
+	set := match.Build([]match.Item{entry(nil, atom(t, observable.Domain, "evil.example")), entry(nil, atom(t, observable.Domain, "a.bad.example"))})
+	names := []string{"evil.example", "x.evil.example", "a.bad.example", "bad.example", "b.bad.example", "one.example", "two.example", "tow.example", strings.Repeat("long.", 13) + "example", ""}
+	rapid.Check(t, func(t *rapid.T) {
+		j := &judge{set: set, now: 1}
+		want := 0
+		seen := map[string]bool{}
+		for _, n := range rapid.SliceOf(rapid.SampledFrom(names)).Draw(t, "names") {
+			j.Find(mime.BodyHost, observable.Domain, []byte(n))
+			e := set.Host(contract.SMTP, 1, []byte(n))
+			if e != nil && !seen[e.ID.String()] {
+				seen[e.ID.String()] = true
+				want++
+			}
+		}
+		if len(j.hits) != want {
+			t.Fatalf("%d hits, want %d", len(j.hits), want)
+		}
+	})
+}
+
 func TestDecide(t *testing.T) {
 	item := entry(nil)
 	hits := []hit{{entry: item.Entry}}
