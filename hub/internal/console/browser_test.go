@@ -80,12 +80,22 @@ func TestApprovalByKeyboard(t *testing.T) {
 		t.Fatalf("the first stop is %q", got)
 	}
 	webtest.Keys(t, ctx, kb.Enter)
+	// Sent without a choice: the page comes back with the problems in focus, what
+	// was typed still there.
+	tab("reason")
+	webtest.Keys(t, ctx, "Checked again, it is a phishing page.")
+	tab("act")
+	webtest.Keys(t, ctx, kb.Enter)
+	webtest.Wait(t, ctx, "Choose at least one indicator")
+	if got := webtest.Focused(t, ctx); got != "problems" {
+		t.Errorf("after a refused form the focus is on %q, want the list of problems", got)
+	}
+	webtest.Accessible(t, ctx, "refused form")
+	webtest.Shot(t, ctx, "hub-refused-form")
 	tab(id)
 	webtest.Keys(t, ctx, " ")
 	tab("target-alder-dns")
 	webtest.Keys(t, ctx, " ")
-	tab("reason")
-	webtest.Keys(t, ctx, "Checked again, it is a phishing page.")
 	tab("act") // the first of the buttons: approve and release
 	webtest.Keys(t, ctx, kb.Enter)
 	webtest.Wait(t, ctx, "Done for 1 indicators")

@@ -91,7 +91,7 @@ func answer(t *testing.T, r *http.Response, err error) (int, string) {
 
 func (s served) pages(t *testing.T) map[string]string {
 	t.Helper()
-	at := time.Now().UTC().Format(minute)
+	at := time.Now().UTC().Add(time.Second).Format(second)
 	return map[string]string{
 		"dashboard": "/", "indicators": "/indicators", "search": "/indicators?q=force&state=IN_FORCE", "bad-search": "/indicators?state=NONE",
 		"story-in-force": "/indicators/" + s.Find(t, "force.example").ID.String(), "story-recalled": "/indicators/" + s.Find(t, "recalled.example").ID.String(),

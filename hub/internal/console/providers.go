@@ -52,18 +52,18 @@ func (c *console) register(w http.ResponseWriter, r *http.Request) {
 
 type providerData struct {
 	providerRow
-	Nodes     []program.Node
-	Steps     []program.Step
-	Next      []option
-	MayToken  bool
-	MayGrant  bool
-	Ceilings  []option
-	Token     *program.Token
-	Balance   release.Balance
-	Holds     bool
-	Receipts  []release.Receipt
-	Reason    string
-	NowMinute string
+	Nodes    []program.Node
+	Steps    []program.Step
+	Next     []option
+	MayToken bool
+	MayGrant bool
+	Ceilings []option
+	Token    *program.Token
+	Balance  release.Balance
+	Holds    bool
+	Receipts []release.Receipt
+	Reason   string
+	NowField string
 }
 
 func (c *console) provider(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +77,7 @@ func (c *console) showProvider(w http.ResponseWriter, r *http.Request, status in
 		c.fail(w, r, err)
 		return
 	}
-	d := providerData{Token: token, NowMinute: c.Now().UTC().Format(minute), Reason: r.PostFormValue("reason")}
+	d := providerData{Token: token, NowField: c.moments(), Reason: r.PostFormValue("reason")}
 	for _, x := range rows {
 		if x.ID == id {
 			d.providerRow = x
@@ -189,17 +189,21 @@ func (c *console) accredit(w http.ResponseWriter, r *http.Request) {
 	c.settle(w, r, c.Program.Accredit(r.Context(), account(r), r.PathValue("id"), g, strings.TrimSpace(r.PostForm.Get("reason"))), "accredit")
 }
 
-// minute is how datetime-local fields of forms write a moment.
-const minute = "2006-01-02T15:04"
+// second is how datetime-local fields of forms write a moment.
+const second = "2006-01-02T15:04:05"
+
+// moments writes the present for a form, rounded up: what has just come into force
+// is in force then.
+func (c *console) moments() string { return c.Now().UTC().Add(time.Second).Format(second) }
 
 // moment reads the field "at" of an address; the present when it is absent.
 func (c *console) moment(r *http.Request) (time.Time, string, error) {
 	text := r.URL.Query().Get("at")
 	now := c.Now().UTC()
 	if text == "" {
-		return now, now.Format(minute), nil
+		return now, c.moments(), nil
 	}
-	for _, layout := range []string{minute, "2006-01-02T15:04:05", time.RFC3339Nano, time.DateOnly} {
+	for _, layout := range []string{second, "2006-01-02T15:04", time.RFC3339Nano, time.DateOnly} {
 		t, err := time.Parse(layout, text)
 		if err == nil {
 			return t.UTC(), text, nil

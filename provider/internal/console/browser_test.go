@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"ecs/contract"
 	"ecs/web/webtest"
 
 	"github.com/chromedp/chromedp/kb"
@@ -21,6 +22,21 @@ func TestInABrowser(t *testing.T) {
 		webtest.Accessible(t, ctx, p)
 		webtest.Reflows(t, ctx, "provider"+strings.NewReplacer("/", "-", "?", "-", "&", "-", "=", "-").Replace(p))
 		webtest.Shot(t, ctx, "provider"+strings.NewReplacer("/", "-", "?", "-", "&", "-", "=", "-").Replace(p))
+	}
+}
+
+// A bad day, and the pages of those who are not operators.
+func TestOtherReadersInABrowser(t *testing.T) {
+	ctx := webtest.Browser(t)
+	s := serve(t)
+	s.status.List.Problem, s.status.List.HubError, s.status.Lost = contract.WrongList, "The connection was refused.", 12
+	s.status.Rooms[1].Running, s.status.Rooms[1].Fault = false, "Port 8891 is in use by another program."
+	for _, x := range []struct{ login, path string }{{"oscar", "/"}, {"dana", "/customers/1"}, {"audrey", "/audit"}, {"sam", "/customers/2"}, {"root", "/"}} {
+		webtest.SignIn(t, ctx, s.url, x.login, s.passwords[x.login])
+		webtest.Open(t, ctx, s.url+x.path)
+		webtest.Accessible(t, ctx, x.path+" for "+x.login)
+		webtest.Shot(t, ctx, "provider-"+x.login)
+		webtest.SignOut(t, ctx, s.url)
 	}
 }
 
