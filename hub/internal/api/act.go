@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"ecs/contract"
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/release"
 	"ecs/internal/signin"
+	"ecs/web"
 )
 
 type targetJSON struct {
@@ -134,8 +134,8 @@ func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (
 		return nil, err
 	}
 	// Many thousand indicators take longer than an ordinary answer may.
-	patient := http.NewResponseController(w)
-	progress := func(int, int) { _ = patient.SetWriteDeadline(time.Now().Add(standstill)) }
+	long := web.NewPatience(w)
+	progress := func(int, int) { long.Progress() }
 	progress(0, len(ids))
 	var b release.Bulk
 	switch act := r.PathValue("act"); act {

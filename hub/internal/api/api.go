@@ -33,9 +33,8 @@ type Config struct {
 type api struct{ Config }
 
 const (
-	bodyLimit  = 8 << 20         // bytes of a request that is not a delivery: 100,000 identifiers fit
-	pageLimit  = 1000            // rows of a listing
-	standstill = 2 * time.Minute // how long a long request may make no progress
+	bodyLimit = 8 << 20 // bytes of a request that is not a delivery: 100,000 identifiers fit
+	pageLimit = 1000    // rows of a listing
 )
 
 // New makes the handler for /api/. Mount it behind [signin.Service.Wrap].

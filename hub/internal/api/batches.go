@@ -1,7 +1,6 @@
 package api
 
 import (
-	"io"
 	"net/http"
 	"path"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"ecs/hub/internal/intake"
 	"ecs/hub/internal/program"
 	"ecs/internal/signin"
+	"ecs/web"
 )
 
 type reportJSON struct {
@@ -22,19 +22,6 @@ type reportJSON struct {
 	Cut      int64                     `json:"validity_cut"`
 	Default  int64                     `json:"validity_default"`
 	Refusals []intake.Refusal          `json:"refusals"` // the first hundred
-}
-
-// patient gives a long request more time as long as it makes progress.
-type patient struct {
-	io.Reader
-	c *http.ResponseController
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	t := time.Now().Add(standstill)
-	_ = p.c.SetReadDeadline(t) // a server without deadlines needs no more time
-	_ = p.c.SetWriteDeadline(t)
-	return p.Reader.Read(b)
 }
 
 // submit takes in a delivery: the body is the file, read as it arrives.
@@ -48,9 +35,8 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request, who signin.Account)
 	if err != nil {
 		return nil, err
 	}
-	c := http.NewResponseController(w)
-	more := func(intake.Progress) { _ = c.SetWriteDeadline(time.Now().Add(standstill)) }
-	rep, err := a.Intake.Submit(r.Context(), d, &patient{r.Body, c}, more)
+	long := web.NewPatience(w)
+	rep, err := a.Intake.Submit(r.Context(), d, long.Reader(r.Body), func(intake.Progress) { long.Progress() })
 	if err != nil {
 		return nil, err
 	}

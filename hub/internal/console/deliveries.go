@@ -112,7 +112,8 @@ func (c *console) deliver(w http.ResponseWriter, r *http.Request) {
 			c.fail(w, r, err)
 			return
 		}
-		report, err := c.Intake.Submit(r.Context(), d, part, nil)
+		long := web.NewPatience(w)
+		report, err := c.Intake.Submit(r.Context(), d, long.Reader(part), func(intake.Progress) { long.Progress() })
 		if err != nil {
 			x := c.explain(r, err)
 			if x.Status >= 500 {

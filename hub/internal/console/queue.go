@@ -183,7 +183,7 @@ func (c *console) bulk(w http.ResponseWriter, r *http.Request) {
 	}
 	var bad []web.Problem
 	if len(ids) == 0 {
-		bad = append(bad, web.Problem{Text: "Choose at least one indicator"})
+		bad = append(bad, web.Problem{Field: "which-checked", Text: "Choose at least one indicator"})
 	}
 	if reason == "" {
 		bad = append(bad, web.Problem{Field: "reason", Text: "Write a reason: at least one short sentence"})
@@ -192,7 +192,7 @@ func (c *console) bulk(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusUnprocessableEntity, nil, bad...)
 		return
 	}
-	b, err := c.many(r, what, ids, reason)
+	b, err := c.many(r, what, ids, reason, web.NewPatience(w))
 	if errors.Is(err, errNoAct) {
 		c.missing(w, r)
 		return
@@ -250,21 +250,23 @@ func (c *console) chosen(r *http.Request, s step) ([]contract.ID, error) {
 	return out, nil
 }
 
-func (c *console) many(r *http.Request, what string, ids []contract.ID, reason string) (release.Bulk, error) {
+func (c *console) many(r *http.Request, what string, ids []contract.ID, reason string, long web.Patience) (release.Bulk, error) {
 	a, ctx := account(r), r.Context()
+	progress := func(int, int) { long.Progress() }
 	switch what {
 	case "first":
-		return c.Desk.FirstAll(ctx, a, ids, reason, nil)
+		return c.Desk.FirstAll(ctx, a, ids, reason, progress)
 	case "second":
 		targets, err := targetsOf(r.PostForm["target"])
 		if err != nil {
 			return release.Bulk{}, err
 		}
-		return c.Desk.SecondAll(ctx, a, ids, reason, targets, nil)
+		return c.Desk.SecondAll(ctx, a, ids, reason, targets, progress)
 	}
 	// The others have no bulk form at the desk: one after the other.
 	var b release.Bulk
 	for _, id := range ids {
+		long.Progress()
 		_, err := c.do(ctx, a, what, release.Ref{ID: id}, map[string][]string{"reason": {reason}, "determination": r.PostForm["determination"]})
 		switch {
 		case errors.Is(err, errNoAct), errors.Is(err, release.ErrRole), errors.Is(err, release.ErrReason):
