@@ -78,7 +78,7 @@ func (c Customer) Receive(l Layout, from, subject, text string) (string, error) 
 	fmt.Fprintf(&b, "From: <%s>\r\nTo: <desk@%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%d@sender.example>\r\n",
 		from, c.Domain, subject, time.Now().Format(time.RFC1123Z), time.Now().UnixNano())
 	fmt.Fprintf(&b, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n", text)
-	err := smtp.SendMail(l.MailServer(), nil, from, []string{"desk@" + c.Domain}, &b)
+	err := send(l.MailServer(), from, []string{"desk@" + c.Domain}, &b)
 	var refused *smtp.SMTPError
 	if errors.As(err, &refused) {
 		return fmt.Sprintf("%d %s", refused.Code, refused.Message), nil

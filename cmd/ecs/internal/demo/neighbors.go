@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -89,8 +90,22 @@ func MailServer(ctx context.Context, at, milterAt, next string, log *slog.Logger
 		if err != nil || len(m.to) == 0 {
 			return err
 		}
-		return smtp.SendMail(next, nil, m.from, m.to, bytes.NewReader(m.body))
+		return send(next, m.from, m.to, bytes.NewReader(m.body))
 	})
+}
+
+// send delivers a message without TLS: all of this is on loopback.
+func send(at, from string, to []string, body io.Reader) error {
+	c, err := smtp.Dial(at)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	err = c.SendMail(from, to, body)
+	if err != nil {
+		return err
+	}
+	return c.Quit()
 }
 
 // filtered shows a message to the milter and applies what it says. A message
@@ -110,7 +125,7 @@ func filtered(client *milter.Client, m *message) error {
 			return s.Conn("client.example", family, m.peer.Port(), m.peer.Addr().Unmap().String())
 		},
 		func() (*milter.Action, error) { return s.Helo(m.helo) },
-		func() (*milter.Action, error) { return s.Mail("<"+m.from+">", nil) },
+		func() (*milter.Action, error) { return s.Mail(m.from, nil) },
 	} {
 		done, err := verdict(step())
 		if done || err != nil {
@@ -119,7 +134,7 @@ func filtered(client *milter.Client, m *message) error {
 	}
 	left := m.to[:0]
 	for _, to := range m.to {
-		_, err = verdict(s.Rcpt("<"+to+">", nil))
+		_, err = verdict(s.Rcpt(to, nil))
 		var refused *smtp.SMTPError
 		if errors.As(err, &refused) {
 			continue
@@ -162,7 +177,7 @@ func (m *message) change(c milter.ModifyAction) {
 	case milter.ActDelRcpt:
 		left := m.to[:0]
 		for _, to := range m.to {
-			if "<"+to+">" != c.Rcpt {
+			if to != strings.Trim(c.Rcpt, "<>") {
 				left = append(left, to)
 			}
 		}
