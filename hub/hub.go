@@ -36,6 +36,8 @@ import (
 	"ecs/internal/sqldb"
 	"ecs/web"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -194,7 +196,18 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	}
 	h.door = httpd.New(httpd.Config{Name: "door", Address: cfg.Door, Handler: nodes, TLS: server.Config(), Limit: door.Limit})
 
-	// What runs.
+	if cfg.Metrics != "" {
+		all := prometheus.NewRegistry()
+		all.MustRegister(in.Collector(), people, nodes)
+		h.metrics = httpd.New(httpd.Config{Name: "metrics", Address: cfg.Metrics, Handler: promhttp.HandlerFor(all, promhttp.HandlerOpts{})})
+		h.group.Add("metrics", h.metrics.Run)
+	}
+
+	// What runs. A delivery that the last process left half read is finished first.
+	err = in.Resume(ctx)
+	if err != nil {
+		return nil, err
+	}
 	h.group.Add("program", registry.Run)
 	h.group.Add("release", desk.Run)
 	h.group.Add("certificate", server.Run)

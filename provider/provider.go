@@ -370,9 +370,6 @@ func (h *house) start(ready func(Up)) {
 	h.group.Add("retention", h.forget)
 	h.group.Add("link", h.link.Run)
 	up := Up{Console: h.console.URL(), Passwords: h.passwords}
-	if h.held != nil {
-		h.group.Add("quarantine", h.held.Run)
-	}
 	if h.mail != nil {
 		h.group.AddReady("mail", whenReady(h.mail.Run, h.mail.Ready(), func() {
 			for _, a := range h.mail.Addrs() {
