@@ -119,15 +119,17 @@ func meta(t uint16) bool {
 // which the customer has no exception.
 func find(set *match.Set, c *customer.Customer, now int64, name []byte) *match.Entry {
 	e := set.Name(contract.DNS, now, name)
-	for e != nil && c.Excepted(e.ID) {
-		// Another indicator may name a parent; a name has at most 127 of them.
-		name = wire.Parent(name)
-		if len(name) == 0 {
-			return nil
-		}
-		e = set.Name(contract.DNS, now, name)
+	if e == nil || !c.Excepted(e.ID) {
+		return e
 	}
-	return e
+	// Another indicator may name the same name, or a parent.
+	var room [16]*match.Entry
+	for _, e = range set.NameAll(room[:0], contract.DNS, now, name) {
+		if !c.Excepted(e.ID) {
+			return e
+		}
+	}
+	return nil
 }
 
 // limit is how long an answer of ours may be.

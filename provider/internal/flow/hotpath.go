@@ -61,7 +61,7 @@ func (w *worker) flow(x *exporter, book *customer.Book, set *match.Set, r *wire.
 	if r.Proto == 1 || r.Proto == 58 { // type and code stand there, not ports
 		sport, dport = 0, 0
 	}
-	p := pair{src: src, dst: dst, sport: sport, dport: dport}
+	p := pair{set: set, src: src, dst: dst, sport: sport, dport: dport}
 	p.srcHit = set.Flow(now/1000, src, sport, r.Proto)
 	p.dstHit = set.Flow(now/1000, dst, dport, r.Proto)
 	if p.srcHit != nil || p.dstHit != nil {
@@ -97,6 +97,7 @@ func direction(src, dst bool) store.Direction {
 
 // pair is both ends of a flow and what is known of them.
 type pair struct {
+	set            *match.Set
 	src, dst       netip.Addr
 	sport, dport   uint16
 	srcHit, dstHit *match.Entry
@@ -113,6 +114,21 @@ func (p *pair) guard(set *match.Set, now int64, proto uint8) {
 	if p.dstHit != nil && !Plausible(p.dport, p.sport) && p.dstHit == set.Flow(now, none, p.dport, proto) {
 		p.dstHit = nil
 	}
+}
+
+// allowed gives the hit, or another indicator for the same end where the customer
+// has an exception for the first.
+func (p *pair) allowed(c *customer.Customer, hit *match.Entry, a netip.Addr, port uint16, proto uint8, now int64) *match.Entry {
+	if hit == nil || !c.Excepted(hit.ID) {
+		return hit
+	}
+	var room [16]*match.Entry
+	for _, e := range p.set.FlowAll(room[:0], now/1000, a, port, proto) {
+		if !c.Excepted(e.ID) {
+			return e
+		}
+	}
+	return nil
 }
 
 // Plausible reports whether port can be the one that a conversation is about,
@@ -133,18 +149,22 @@ func (w *worker) of(c *customer.Customer, x *exporter, d store.Direction, r *wir
 	if p.srcHit == nil && p.dstHit == nil {
 		return
 	}
-	if p.dstHit != nil { // the customer's end is the source, unless the flow came in
+	src, dst := p.allowed(c, p.srcHit, p.src, p.sport, r.Proto, now), p.allowed(c, p.dstHit, p.dst, p.dport, r.Proto, now)
+	if p.srcHit != nil && src == nil || p.dstHit != nil && dst == nil {
+		w.n.excepted++
+	}
+	if dst != nil { // the customer's end is the source, unless the flow came in
 		if d == store.In {
-			w.report(c, p.dstHit, p.dst, p.src, p.dport, r, now)
+			w.report(c, dst, p.dst, p.src, p.dport, r, now)
 		} else {
-			w.report(c, p.dstHit, p.src, p.dst, p.dport, r, now)
+			w.report(c, dst, p.src, p.dst, p.dport, r, now)
 		}
 	}
-	if p.srcHit != nil {
+	if src != nil {
 		if d == store.Out {
-			w.report(c, p.srcHit, p.src, p.dst, p.sport, r, now)
+			w.report(c, src, p.src, p.dst, p.sport, r, now)
 		} else {
-			w.report(c, p.srcHit, p.dst, p.src, p.sport, r, now)
+			w.report(c, src, p.dst, p.src, p.sport, r, now)
 		}
 	}
 }
@@ -153,10 +173,6 @@ func (w *worker) of(c *customer.Customer, x *exporter, d store.Direction, r *wir
 // end that matched. Count is 1: events count conversations in a minute, however
 // often an exporter reports them.
 func (w *worker) report(c *customer.Customer, e *match.Entry, client, peer netip.Addr, port uint16, r *wire.Record, now int64) {
-	if c.Excepted(e.ID) {
-		w.n.excepted++
-		return
-	}
 	w.n.matched++
 	if !w.recent.first(c.ID, e.ID, client, peer, now/60_000, &w.n) {
 		return

@@ -94,14 +94,18 @@ func (j *judge) slow(p mime.Place, k observable.Kind, v []byte) {
 }
 
 func (j *judge) text(p mime.Place, k observable.Kind, v, seen []byte) {
-	e := j.set.Text(contract.SMTP, j.now, k, v)
-	if e != nil {
+	if j.set.Text(contract.SMTP, j.now, k, v) == nil {
+		return
+	}
+	var room [16]*match.Entry
+	for _, e := range j.set.TextAll(room[:0], contract.SMTP, j.now, k, v) {
 		j.add(e, p, seen)
 	}
 }
 
 // host looks up a canonical host name and, as soon as one indicator is hit, all
-// its parents too: a customer may have an exception for one and not another.
+// of the name and its parents: a customer may have an exception for one and not
+// another.
 func (j *judge) host(p mime.Place, host, seen []byte) {
 	for i := range j.missed {
 		if int(j.length[i]) == len(host) && bytes.Equal(j.missed[i][:len(host)], host) {
@@ -114,14 +118,12 @@ func (j *judge) host(p mime.Place, host, seen []byte) {
 		j.length[i] = uint8(copy(j.missed[i][:], host))
 		j.oldest++
 	}
-	for e != nil {
+	if e == nil {
+		return
+	}
+	var room [16]*match.Entry
+	for _, e = range j.set.HostAll(room[:0], contract.SMTP, j.now, host) {
 		j.add(e, p, seen)
-		i := bytes.IndexByte(host, '.')
-		if i < 0 {
-			return
-		}
-		host = host[i+1:]
-		e = j.set.Host(contract.SMTP, j.now, host)
 	}
 }
 

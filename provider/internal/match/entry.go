@@ -28,6 +28,12 @@ func (e *Entry) In(s contract.Services, now int64) bool {
 	return e.Services&s != 0 && now < e.Until && now >= e.From
 }
 
+// stops reports whether the entry asks for more than an alert. Of two entries for
+// one value the rooms get one that does.
+func (e *Entry) stops() bool {
+	return e.Enforce && (e.Action == contract.Sinkhole || e.Action == contract.Quarantine)
+}
+
 // Item is one indicator to be put into a set: an entry and the atoms that its
 // pattern compiled to.
 type Item struct {

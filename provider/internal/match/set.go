@@ -151,31 +151,45 @@ func (s *Set) Text(svc contract.Services, now int64, k observable.Kind, v []byte
 }
 
 func (s *Set) digest(svc contract.Services, now int64, key uint64, v []byte) *Entry {
+	var best *Entry
 	if s.over != nil && s.over.text.may(key) {
-		e := s.over.digestEntry(svc, now, key, v, nil)
-		if e != nil {
-			return e
+		best = s.over.digestEntry(svc, now, key, v, nil)
+		if best != nil && best.stops() {
+			return best
 		}
 	}
 	if !s.base.text.may(key) {
-		return nil
+		return best
 	}
-	return s.base.digestEntry(svc, now, key, v, s.dead)
+	e := s.base.digestEntry(svc, now, key, v, s.dead)
+	if e == nil || best != nil && !e.stops() {
+		return best
+	}
+	return e
 }
 
+// digestEntry finds an entry in force, one that stops before one that alerts.
+// Values with more than one entry are rare, so going on costs little.
 func (l *layer) digestEntry(svc contract.Services, now int64, key uint64, v []byte, dead bitset) *Entry {
+	var best *Entry
 	mask := uint64(len(l.text.slots) - 1)
 	for i := key & mask; ; i = (i + 1) & mask {
 		slot := &l.text.slots[i]
 		if slot.ent == 0 {
-			return nil
+			return best
 		}
 		if slot.key != key || slot.check != uint32(maphash.Bytes(seedCheck, v)) || dead.has(slot.ent-1) {
 			continue
 		}
 		e := l.ents[slot.ent-1]
-		if e.In(svc, now) {
+		if !e.In(svc, now) {
+			continue
+		}
+		if e.stops() {
 			return e
+		}
+		if best == nil {
+			best = e
 		}
 	}
 }
@@ -229,9 +243,7 @@ func (l *layer) addrEntry(now int64, key uint64, want addrSlot, dead bitset) *En
 		if slot.ent == 0 {
 			return nil
 		}
-		if slot.hi != want.hi || slot.lo != want.lo || slot.bits != want.bits ||
-			slot.port != 0 && slot.port != want.port || slot.proto != 0 && slot.proto != want.proto ||
-			dead.has(slot.ent-1) {
+		if !slot.fits(&want) || dead.has(slot.ent-1) {
 			continue
 		}
 		e := l.ents[slot.ent-1]
@@ -239,6 +251,13 @@ func (l *layer) addrEntry(now int64, key uint64, want addrSlot, dead bitset) *En
 			return e
 		}
 	}
+}
+
+// fits reports whether a slot is of the wanted prefix and lets the wanted port
+// and protocol through.
+func (s *addrSlot) fits(want *addrSlot) bool {
+	return s.hi == want.hi && s.lo == want.lo && s.bits == want.bits &&
+		(s.port == 0 || s.port == want.port) && (s.proto == 0 || s.proto == want.proto)
 }
 
 // Holder holds the set in force.

@@ -26,6 +26,16 @@ func (o oracle) name(svc contract.Services, now int64, host string) map[*Entry]b
 	return nil
 }
 
+func (o oracle) names(svc contract.Services, now int64, host string) map[*Entry]bool {
+	hits := map[*Entry]bool{}
+	for ; host != ""; _, host, _ = strings.Cut(host, ".") {
+		for e := range o.text(svc, now, observable.Domain, host) {
+			hits[e] = true
+		}
+	}
+	return hits
+}
+
 func (o oracle) text(svc contract.Services, now int64, k observable.Kind, v string) map[*Entry]bool {
 	hits := map[*Entry]bool{}
 	for _, it := range o {
@@ -95,6 +105,7 @@ func genItem(t *rapid.T, id byte) Item {
 	e := &Entry{
 		ID: contract.ID{id}, Services: contract.Services(rapid.IntRange(1, 7).Draw(t, "services")),
 		From: rapid.Int64Range(0, 3).Draw(t, "from"), Until: rapid.Int64Range(4, 9).Draw(t, "until"),
+		Enforce: rapid.Bool().Draw(t, "enforce"), Action: contract.Action(rapid.IntRange(0, 3).Draw(t, "action")),
 	}
 	return Item{Entry: e, Atoms: rapid.SliceOfN(genAtom, 1, 3).Draw(t, "atoms")}
 }
@@ -149,11 +160,42 @@ func TestSetAgainstOracle(t *testing.T) {
 			svc := rapid.SampledFrom([]contract.Services{contract.DNS, contract.SMTP}).Draw(t, "svc")
 			host := genHost.Draw(t, "ask")
 			agree(t, "name "+host, s.Host(svc, now, []byte(host)), o.name(svc, now, host))
+			agreeAll(t, "all of text "+host, s.TextAll(nil, svc, now, observable.Subject, []byte(host)), o.text(svc, now, observable.Subject, host))
+			agreeAll(t, "all of name "+host, s.HostAll(nil, svc, now, []byte(host)), o.names(svc, now, host))
+			strongest(t, s.Text(svc, now, observable.Subject, []byte(host)), o.text(svc, now, observable.Subject, host))
 			agree(t, "text "+host, s.Text(svc, now, observable.Subject, []byte(host)), o.text(svc, now, observable.Subject, host))
 			ip, port, proto := genIP.Draw(t, "askIP"), genPort.Draw(t, "askPort"), rapid.SampledFrom([]uint8{6, 17, 1}).Draw(t, "askProto")
+			agreeAll(t, fmt.Sprint("all of flow ", ip, port, proto), s.FlowAll(nil, now, ip, port, proto), o.flow(now, ip, port, proto))
 			agree(t, fmt.Sprint("flow ", ip, port, proto), s.Flow(now, ip, port, proto), o.flow(now, ip, port, proto))
 		}
 	})
+}
+
+// strongest wants an entry that stops where there is one.
+func strongest(t *rapid.T, got *Entry, all map[*Entry]bool) {
+	t.Helper()
+	for e := range all {
+		if e.stops() && !got.stops() {
+			t.Fatalf("%v stops, but %v was given", e.ID, got.ID)
+		}
+	}
+}
+
+// agreeAll wants exactly the oracle's entries, each as often as its atoms say.
+func agreeAll(t *rapid.T, what string, got []*Entry, want map[*Entry]bool) {
+	t.Helper()
+	seen := map[*Entry]bool{}
+	for _, e := range got {
+		seen[e] = true
+	}
+	if len(seen) != len(want) {
+		t.Fatalf("%s: %d entries, oracle has %d", what, len(seen), len(want))
+	}
+	for e := range seen {
+		if !want[e] {
+			t.Fatalf("%s: found %v, oracle does not", what, e.ID)
+		}
+	}
 }
 
 func agree(t *rapid.T, what string, got *Entry, want map[*Entry]bool) {
