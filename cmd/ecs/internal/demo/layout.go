@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"text/template"
 )
 
@@ -86,33 +87,50 @@ func (l Layout) Write() error {
 	return nil
 }
 
-// Free says which port is in use, if one is.
+// Free says which port is in use, if one is: the first, in the order in which the
+// demonstration shows them.
 func (l Layout) Free() error {
-	var all []error
-	for what, at := range map[string]string{
-		"the hub's console": l.HubConsole(), "the hub's door": l.Door(), "the provider's console": l.ProviderConsole(),
-		"DNS": l.DNS(), "the upstream resolver": l.Upstream(), "the milter": l.Milter(),
-		"the mail server": l.MailServer(), "the mail box": l.MailBox(),
+	for _, x := range []struct{ what, at string }{
+		{"the hub's console", l.HubConsole()},
+		{"the hub's door", l.Door()},
+		{"the provider's console", l.ProviderConsole()},
+		{"DNS", l.DNS()},
+		{"the mail server", l.MailServer()},
+		{"the milter", l.Milter()},
+		{"the mail box", l.MailBox()},
+		{"NetFlow", l.NetFlow()},
+		{"the upstream resolver", l.Upstream()},
 	} {
-		ln, err := net.Listen("tcp", at)
+		err := free(x.at)
 		if err != nil {
-			all = append(all, fmt.Errorf("%s needs %s, which is in use", what, at))
-			continue
+			return fmt.Errorf("%s needs %s, which is not free (%w): is another demonstration running? choose other ports with --port", x.what, x.at, err)
 		}
-		_ = ln.Close()
 	}
-	for what, at := range map[string]string{"DNS": l.DNS(), "the upstream resolver": l.Upstream(), "NetFlow": l.NetFlow()} {
-		c, err := net.ListenPacket("udp", at)
-		if err != nil {
-			all = append(all, fmt.Errorf("%s needs UDP %s, which is in use", what, at))
-			continue
-		}
-		_ = c.Close()
+	return nil
+}
+
+// free tries both TCP and UDP: which of the two each part uses does not matter
+// to the person who has to choose other ports.
+func free(at string) error {
+	ln, err := net.Listen("tcp", at)
+	if err != nil {
+		return cause(err)
 	}
-	if len(all) == 0 {
-		return nil
+	_ = ln.Close()
+	c, err := net.ListenPacket("udp", at)
+	if err != nil {
+		return cause(err)
 	}
-	return fmt.Errorf("%w: is another demonstration running? choose other ports with --port", all[0])
+	return c.Close()
+}
+
+// cause is the system's own words, such as "address already in use".
+func cause(err error) error {
+	var sys syscall.Errno
+	if errors.As(err, &sys) {
+		return sys
+	}
+	return err
 }
 
 // ErrNotRunning says that no demonstration has been started in a folder.
