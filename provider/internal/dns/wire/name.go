@@ -75,14 +75,6 @@ func lower(dst *[MaxName + 1]byte, name []byte) {
 	}
 }
 
-// Parent cuts the first label off a wire name. The parent of the root is empty.
-func Parent(name []byte) []byte {
-	if len(name) <= 1 || int(name[0])+1 > len(name) {
-		return nil
-	}
-	return name[int(name[0])+1:]
-}
-
 // ParseName turns a host name in text, without escapes, into wire form in lower
 // case. It is for configuration, not for traffic. It reports false when the
 // text is no name.

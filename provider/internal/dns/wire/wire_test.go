@@ -177,18 +177,6 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-func TestParentOfHostileNames(t *testing.T) {
-	t.Parallel()
-	for _, n := range [][]byte{nil, {0}, {5, 'a'}, {63}} {
-		if p := Parent(n); p != nil {
-			t.Errorf("Parent(%x) = %x", n, p)
-		}
-	}
-	if got := Parent([]byte("\x01a\x01b\x00")); string(got) != "\x01b\x00" {
-		t.Errorf("got %x", got)
-	}
-}
-
 // TestOwnAnswersFitEverybody writes the largest of each kind of answer: none
 // may exceed what the smallest client takes.
 func TestOwnAnswersFitEverybody(t *testing.T) {
