@@ -1,6 +1,7 @@
 package stix
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +13,21 @@ import (
 // number keeps a JSON number as written.
 type number string
 
+// ErrUTF8 is the cause of an error for an object that is not UTF-8.
+var ErrUTF8 = errors.New("not valid UTF-8")
+
+// SyntaxError says that something is not JSON, or not as strict as STIX wants it.
+type SyntaxError struct {
+	Offset int // in what was parsed, in bytes
+	Err    error
+}
+
+// Error implements error.
+func (e *SyntaxError) Error() string { return fmt.Sprintf("byte %d: %v", e.Offset, e.Err) }
+
+// Unwrap gives the cause.
+func (e *SyntaxError) Unwrap() error { return e.Err }
+
 // errDepth is returned for values nested deeper than allowed.
 var errDepth = errors.New("nested too deeply")
 
@@ -19,16 +35,16 @@ var errDepth = errors.New("nested too deeply")
 // bool or nil.
 func parseJSON(b []byte, depth int) (any, error) {
 	if !utf8.Valid(b) {
-		return nil, errors.New("not valid UTF-8")
+		return nil, ErrUTF8
 	}
 	p := &jsonParser{src: b}
 	v, err := p.value(depth)
 	if err != nil {
-		return nil, fmt.Errorf("byte %d: %w", p.pos, err)
+		return nil, &SyntaxError{Offset: p.pos, Err: err}
 	}
 	p.space()
 	if p.pos != len(b) {
-		return nil, fmt.Errorf("byte %d: data after the value", p.pos)
+		return nil, &SyntaxError{Offset: p.pos, Err: errors.New("data after the value")}
 	}
 	return v, nil
 }
@@ -72,14 +88,19 @@ func (p *jsonParser) value(depth int) (any, error) {
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	}
-	for word, v := range map[string]any{"true": true, "false": false, "null": nil} {
-		if p.pos+len(word) <= len(p.src) && string(p.src[p.pos:p.pos+len(word)]) == word {
-			p.pos += len(word)
-			return v, nil
+	for _, w := range words {
+		if bytes.HasPrefix(p.src[p.pos:], w.text) {
+			p.pos += len(w.text)
+			return w.value, nil
 		}
 	}
 	return nil, errValue
 }
+
+var words = []struct {
+	text  []byte
+	value any
+}{{[]byte("true"), true}, {[]byte("false"), false}, {[]byte("null"), nil}}
 
 func (p *jsonParser) object(depth int) (any, error) {
 	out := make(map[string]any)

@@ -14,6 +14,7 @@ type Object struct {
 	Raw    json.RawMessage // as it came, owned by the caller
 	Index  int             // position among the objects of its bundle, from 0
 	Offset int64           // of the first byte in the input
+	Line   int64           // on which it begins, from 1; 0 from [ParseObject]
 
 	Type        string
 	SpecVersion string // "2.1"; "2.0" if a domain or relationship object has none
@@ -30,6 +31,32 @@ type Object struct {
 	members map[string]any
 }
 
+// ErrNotObject is the cause of an error for JSON that is no object.
+var ErrNotObject = errors.New("not a JSON object")
+
+// Fault is what is wrong with a property.
+type Fault uint8
+
+// The faults of a property.
+const (
+	Missing   Fault = iota + 1 // required, and absent or empty
+	WrongType                  // of another JSON type
+	BadValue                   // of the right type, and impossible
+)
+
+// PropertyError says which property of an object is wrong.
+type PropertyError struct {
+	Name  string
+	Fault Fault
+	Err   error // in full, with the name
+}
+
+// Error implements error.
+func (e *PropertyError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *PropertyError) Unwrap() error { return e.Err }
+
 // ParseObject reads one object. It checks the common properties, not those of
 // its type.
 func ParseObject(raw []byte) (*Object, error) { return parseObject(raw, maxDepth) }
@@ -41,7 +68,7 @@ func parseObject(raw []byte, depth int) (*Object, error) {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, errors.New("not a JSON object")
+		return nil, ErrNotObject
 	}
 	o := &Object{Raw: raw, members: m, Confidence: -1}
 	r := fields{m: m}
@@ -94,9 +121,20 @@ func (o *Object) check() error {
 	case o.SpecVersion == "":
 		o.SpecVersion = "2.1" // optional for cyber-observables
 	case o.SpecVersion != "2.0" && o.SpecVersion != "2.1":
-		return fmt.Errorf("spec_version %q is unknown; want 2.1", clip(o.SpecVersion))
+		return &PropertyError{Name: "spec_version", Fault: BadValue, Err: fmt.Errorf("spec_version %q is unknown; want 2.1", clip(o.SpecVersion))}
 	}
 	return nil
+}
+
+// Extension gives an extension of the object (section 7.3) in canonical JSON,
+// which names nothing twice.
+func (o *Object) Extension(name string) (body json.RawMessage, ok bool) {
+	all, _ := o.members["extensions"].(map[string]any)
+	v, ok := all[name]
+	if !ok {
+		return nil, false
+	}
+	return appendJSON(nil, v), true
 }
 
 // Indicator is what section 4.7 adds to the common properties.
@@ -143,7 +181,7 @@ func (o *Object) Indicator() (*Indicator, error) {
 	case r.err != nil:
 		return nil, r.err
 	case o.Created.IsZero() || o.Modified.IsZero() || x.ValidFrom.IsZero():
-		return nil, errors.New("created, modified and valid_from are required")
+		return nil, &PropertyError{Name: "valid_from", Fault: Missing, Err: errors.New("created, modified and valid_from are required")}
 	case !x.ValidUntil.IsZero() && !x.ValidUntil.After(x.ValidFrom):
 		return nil, errors.New("valid_until is not after valid_from")
 	}
@@ -162,16 +200,22 @@ func (f *fields) fail(format string, args ...any) {
 	}
 }
 
+func (f *fields) wrong(name string, fault Fault, format string, args ...any) {
+	if f.err == nil {
+		f.err = &PropertyError{Name: name, Fault: fault, Err: fmt.Errorf(format, args...)}
+	}
+}
+
 func (f *fields) str(name string, required bool) string {
 	v, ok := f.m[name]
 	s, isString := v.(string)
 	switch {
 	case !ok && required:
-		f.fail("property %s is missing", name)
+		f.wrong(name, Missing, "property %s is missing", name)
 	case ok && !isString:
-		f.fail("property %s is not a string", name)
+		f.wrong(name, WrongType, "property %s is not a string", name)
 	case required && s == "":
-		f.fail("property %s is empty", name)
+		f.wrong(name, Missing, "property %s is empty", name)
 	}
 	return s
 }
@@ -182,7 +226,7 @@ func (f *fields) time(name string) time.Time {
 	}
 	t, err := ParseTime(f.str(name, true))
 	if err != nil {
-		f.fail("property %s: %w", name, err)
+		f.wrong(name, BadValue, "property %s: %w", name, err)
 	}
 	return t
 }
@@ -191,7 +235,7 @@ func (f *fields) flag(name string) bool {
 	v, ok := f.m[name]
 	b, isBool := v.(bool)
 	if ok && !isBool {
-		f.fail("property %s is neither true nor false", name)
+		f.wrong(name, WrongType, "property %s is neither true nor false", name)
 	}
 	return b
 }
@@ -200,7 +244,7 @@ func (f *fields) integer(name string, low, high int64) int {
 	n, _ := f.m[name].(number)
 	i, ok := n.integer()
 	if !ok || i < low || i > high {
-		f.fail("property %s is not an integer from %d to %d", name, low, high)
+		f.wrong(name, BadValue, "property %s is not an integer from %d to %d", name, low, high)
 		return 0
 	}
 	return int(i)
@@ -213,13 +257,13 @@ func (f *fields) list(name string) []string {
 	}
 	items, isList := v.([]any)
 	if !isList || len(items) == 0 {
-		f.fail("property %s is not a list with something in it", name)
+		f.wrong(name, WrongType, "property %s is not a list with something in it", name)
 	}
 	var out []string
 	for _, x := range items {
 		s, isString := x.(string)
 		if !isString {
-			f.fail("property %s holds something else than strings", name)
+			f.wrong(name, WrongType, "property %s holds something else than strings", name)
 		}
 		out = append(out, s)
 	}

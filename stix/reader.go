@@ -28,8 +28,10 @@ const maxNesting = 10000
 type ObjectError struct {
 	Index  int    // position among the objects, from 0
 	Offset int64  // of its first byte in the input
+	Line   int64  // on which it begins, from 1
 	ID     string // its identifier, "" if none could be made out
-	Err    error
+	Raw    []byte // its beginning, at most 4 KiB
+	Err    error  // see [ErrTooBig], [ErrUTF8], [ErrNotObject], [SyntaxError], [PropertyError]
 }
 
 // Error implements error.
@@ -46,8 +48,12 @@ func (e *ObjectError) Unwrap() error { return e.Err }
 
 // StreamError says that nothing more can be read.
 type StreamError struct {
-	Offset int64 // where reading stopped, in bytes
-	Err    error // io.ErrUnexpectedEOF for a truncated input
+	Offset int64  // where reading stopped, in bytes
+	Listed bool   // whether the list of objects had been met
+	Index  int    // position of the object that was being read, or would come next
+	Line   int64  // on which that object begins, or reading stopped
+	Raw    []byte // beginning of that object, at most 4 KiB; nil between objects
+	Err    error  // io.ErrUnexpectedEOF for a truncated input
 }
 
 // Error implements error.
@@ -65,6 +71,7 @@ type Reader struct {
 	in    *bufio.Reader
 	lim   Limits
 	off   int64
+	line  int64
 	index int
 	state state
 	err   error // a StreamError or io.EOF, for ever
@@ -98,11 +105,15 @@ func NewReader(in io.Reader, lim Limits) *Reader {
 	if lim.Objects == 0 {
 		lim.Objects = DefaultLimits.Objects
 	}
-	return &Reader{in: bufio.NewReaderSize(in, 64<<10), lim: lim}
+	return &Reader{in: bufio.NewReaderSize(in, 64<<10), lim: lim, line: 1}
 }
 
 // Offset tells how many bytes were read so far.
 func (r *Reader) Offset() int64 { return r.off }
+
+// Listed tells whether the list of objects has been met: without it the input is
+// a lone object, an empty bundle, or nothing of ours.
+func (r *Reader) Listed() bool { return r.seen }
 
 // BundleID gives the identifier of the bundle, "" until it has been read.
 func (r *Reader) BundleID() string { return r.bundle }
@@ -117,10 +128,14 @@ func (r *Reader) Next() (*Object, error) {
 	o, err := r.next()
 	var one *ObjectError
 	if err != nil && !errors.As(err, &one) {
-		if !errors.Is(err, errDone) {
-			r.err = &StreamError{Offset: r.off, Err: err}
-		} else {
+		var end *StreamError
+		switch {
+		case errors.Is(err, errDone):
 			r.err = io.EOF
+		case errors.As(err, &end):
+			r.err = end
+		default:
+			r.err = &StreamError{Offset: r.off, Listed: r.seen, Index: r.index, Line: r.line, Err: err}
 		}
 		return nil, r.err
 	}
@@ -291,11 +306,11 @@ func (r *Reader) nothingMore() error {
 // or one object.
 func (r *Reader) lone() (*Object, error) {
 	if len(r.head) > r.lim.Object {
-		return nil, &ObjectError{ID: findID(r.head), Err: ErrTooBig}
+		return nil, &ObjectError{Line: 1, ID: findID(r.head), Raw: beginning(r.head), Err: ErrTooBig}
 	}
 	v, err := parseJSON(r.head, r.lim.Depth)
 	if err != nil {
-		return nil, &ObjectError{ID: findID(r.head), Err: err}
+		return nil, &ObjectError{Line: 1, ID: findID(r.head), Raw: beginning(r.head), Err: err}
 	}
 	m, _ := v.(map[string]any)
 	if typ, ok := m["type"]; !ok || typ == "bundle" {
@@ -303,8 +318,9 @@ func (r *Reader) lone() (*Object, error) {
 	}
 	o, err := parseObject(r.head, r.lim.Depth)
 	if err != nil {
-		return nil, &ObjectError{ID: findID(r.head), Err: err}
+		return nil, &ObjectError{Line: 1, ID: findID(r.head), Raw: beginning(r.head), Err: err}
 	}
+	o.Line = 1
 	return o, nil
 }
 
@@ -313,14 +329,14 @@ func (r *Reader) object(c byte) (*Object, error) {
 	if c == ',' || c == ']' {
 		return nil, fmt.Errorf("want an object, got %q", c)
 	}
-	e := &ObjectError{Index: r.index, Offset: r.off - 1}
+	e := &ObjectError{Index: r.index, Offset: r.off - 1, Line: r.line}
 	if r.lim.Objects >= 0 && int64(r.index) >= r.lim.Objects {
 		return nil, fmt.Errorf("more than %d objects", r.lim.Objects)
 	}
 	r.index++
 	raw, whole, err := r.value(c, r.lim.Object)
 	if err != nil {
-		return nil, err
+		return nil, &StreamError{Offset: r.off, Listed: true, Index: e.Index, Line: e.Line, Raw: beginning(r.buf), Err: err}
 	}
 	e.Err = ErrTooBig
 	if whole {
@@ -328,13 +344,16 @@ func (r *Reader) object(c byte) (*Object, error) {
 		raw = slices.Clone(raw)
 		o, e.Err = parseObject(raw, r.lim.Depth)
 		if e.Err == nil {
-			o.Index, o.Offset = e.Index, e.Offset
+			o.Index, o.Offset, o.Line = e.Index, e.Offset, e.Line
 			return o, nil
 		}
 	}
-	e.ID = findID(raw)
+	e.ID, e.Raw = findID(raw), beginning(raw)
 	return nil, e
 }
+
+// beginning copies the first 4 KiB, for reports.
+func beginning(b []byte) []byte { return slices.Clone(b[:min(len(b), 4<<10)]) }
 
 var idProperty = regexp.MustCompile(`"id"\s*:\s*"([^"\\\x00-\x1f]{1,300})"`)
 

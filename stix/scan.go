@@ -16,6 +16,9 @@ func (r *Reader) read() (byte, error) {
 		return 0, err
 	}
 	r.off++
+	if c == '\n' {
+		r.line++
+	}
 	if r.keeping && len(r.head) <= r.lim.Object {
 		r.head = append(r.head, c)
 	}
@@ -46,23 +49,21 @@ func (r *Reader) short(c byte) (string, error) {
 	return v.(string), nil
 }
 
-// value reads to the end of a value whose first byte is c, by quotes and
-// brackets alone. It keeps up to limit bytes, in a buffer that the next call
-// overwrites; whole says that it kept all.
+// value reads to the end of a value whose first byte is c, by quotes and the
+// number of brackets alone: whether they match is for the parser, so that a
+// wrong one spoils one object. It keeps up to limit bytes, in a buffer that the
+// next call overwrites; whole says that it kept all.
 func (r *Reader) value(c byte, limit int) (b []byte, whole bool, err error) {
 	r.buf = r.buf[:0]
 	whole = true
-	keep := func(c byte) {
+	open := 0 // brackets
+	quoted, escaped := false, false
+	for {
 		if len(r.buf) < limit {
 			r.buf = append(r.buf, c)
 		} else {
 			whole = false
 		}
-	}
-	var open []byte
-	quoted, escaped := false, false
-	for {
-		keep(c)
 		switch {
 		case quoted && escaped:
 			escaped = false
@@ -73,17 +74,17 @@ func (r *Reader) value(c byte, limit int) (b []byte, whole bool, err error) {
 		case c == '"':
 			quoted = true
 		case c == '{' || c == '[':
-			if len(open) == maxNesting {
+			if open == maxNesting {
 				return nil, false, fmt.Errorf("values nested deeper than %d", maxNesting)
 			}
-			open = append(open, c+2) // the closing one in ASCII
+			open++
 		case c == '}' || c == ']':
-			if len(open) == 0 || open[len(open)-1] != c {
+			if open == 0 {
 				return nil, false, fmt.Errorf("brackets do not match: %q", c)
 			}
-			open = open[:len(open)-1]
+			open--
 		}
-		if len(open) == 0 && !quoted {
+		if open == 0 && !quoted {
 			if c == '"' || c == '}' || c == ']' {
 				return r.buf, whole, nil
 			}
@@ -92,9 +93,30 @@ func (r *Reader) value(c byte, limit int) (b []byte, whole bool, err error) {
 				return r.buf, whole, nil
 			}
 		}
+		if quoted && !escaped {
+			whole = r.plain(limit) && whole
+		}
 		c, err = r.read()
 		if err != nil {
 			return nil, false, err
 		}
 	}
+}
+
+// plain passes over those buffered bytes of a string that mean nothing else, and
+// keeps them up to the limit.
+func (r *Reader) plain(limit int) (whole bool) {
+	window, _ := r.in.Peek(r.in.Buffered())
+	n := 0
+	for n < len(window) && window[n] != '"' && window[n] != '\\' && window[n] != '\n' {
+		n++
+	}
+	room := min(n, limit-len(r.buf))
+	r.buf = append(r.buf, window[:room]...)
+	if r.keeping {
+		r.head = append(r.head, window[:max(0, min(n, r.lim.Object+1-len(r.head)))]...)
+	}
+	r.off += int64(n)
+	_, _ = r.in.Discard(n)
+	return room == n
 }

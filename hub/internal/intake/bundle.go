@@ -6,247 +6,293 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"time"
 
 	"ecs/contract"
 	"ecs/observable"
+	"ecs/stix"
 )
 
 // maxMarkings is how many marking definitions of one bundle are remembered.
 const maxMarkings = 1024
 
-// bundleReader reads entries of a STIX 2.1 bundle (section 8), or of a TAXII 2.1
-// envelope (section 3.7), which has the same member "objects".
+// bundleReader reads entries of what package stix reads: a STIX 2.1 bundle
+// (section 8), a TAXII 2.1 envelope (section 3.7), a list of objects, or a lone
+// indicator.
 type bundleReader struct {
-	split    *jsonSplitter
-	markings map[string]marking
+	in       *watched
+	stix     *stix.Reader
+	markings map[string]*stix.Marking
+	over     bool // the stream broke off: nothing comes any more
 }
 
-// marking is what a marking definition means to us: a TLP level, or a statement
-// that does not restrict.
-type marking struct {
-	tlp       contract.TLP
-	statement bool
+// watched keeps the error that its reader ended with, to tell it from what is
+// wrong with the content.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
 }
 
 func newBundleReader(r io.Reader, maxItem int) *bundleReader {
-	return &bundleReader{split: newJSONSplitter(r, maxItem), markings: map[string]marking{}}
+	w := &watched{r: r}
+	return &bundleReader{in: w, stix: stix.NewReader(w, stix.Limits{Object: maxItem}), markings: map[string]*stix.Marking{}}
 }
 
-func (b *bundleReader) begin() error { return b.split.begin() }
-
-func (b *bundleReader) next() (element, error) {
-	el, err := b.split.next()
-	if errors.Is(err, io.EOF) {
-		switch {
-		case !b.split.any:
-			return el, &Refused{Code: CodeFormat, Reason: "not a STIX bundle: it has no array objects"}
-		case b.split.kind != "" && b.split.kind != `"bundle"`:
-			return el, &Refused{Code: CodeFormat, Reason: "not a STIX bundle: its type is " + clip(b.split.kind)}
-		}
+// next gives the next element, and the object when it could be read. An object
+// of a type that nobody asked for may be as bad as it likes: then both the object
+// and the refusal are nil. At the end the error is io.EOF; a *[Refused] when
+// there was nothing of ours; an error of the reader comes as it is.
+func (b *bundleReader) next() (element, *stix.Object, error) {
+	if b.over {
+		return element{}, nil, io.EOF
 	}
-	return el, err
-}
-
-// object is what we read of a STIX object. Properties that are not here are
-// kept in the original, but change nothing.
-type object struct {
-	Type        string                     `json:"type"`
-	SpecVersion string                     `json:"spec_version"`
-	ID          string                     `json:"id"`
-	Name        string                     `json:"name"`
-	Description string                     `json:"description"`
-	Types       []string                   `json:"indicator_types"`
-	Pattern     *string                    `json:"pattern"`
-	PatternType string                     `json:"pattern_type"`
-	Modified    string                     `json:"modified"`
-	ValidFrom   string                     `json:"valid_from"`
-	ValidUntil  string                     `json:"valid_until"`
-	Confidence  *int                       `json:"confidence"`
-	Revoked     bool                       `json:"revoked"`
-	Labels      []string                   `json:"labels"`
-	Markings    []string                   `json:"object_marking_refs"`
-	Phases      []phase                    `json:"kill_chain_phases"`
-	Extensions  map[string]json.RawMessage `json:"extensions"`
-
-	DefinitionType string `json:"definition_type"` // of a marking-definition
-	Definition     struct {
-		TLP string `json:"tlp"`
-	} `json:"definition"`
-}
-
-type phase struct {
-	Name string `json:"phase_name"`
-}
-
-// extension is the program's own, see [contract.ExtensionID]. Pointers tell
-// what is given.
-type extension struct {
-	Action     *contract.Action   `json:"action"`
-	Category   *contract.Category `json:"category"`
-	Disclosure *uint8             `json:"disclosure"`
-	Display    *bool              `json:"display"`
-	Enforce    *bool              `json:"enforce"`
-	Notify     *bool              `json:"notify"`
-}
-
-// entry reads one object. All three results are nil for an object of another
-// type than indicator; a marking definition is remembered.
-func (b *bundleReader) entry(el element, number int64) (e *entry, place string, bad *Refusal) {
-	place = objectAt(number, el.line)
-	if !utf8.Valid(el.raw) {
-		return nil, place, refusal(CodeUTF8, "the object is not UTF-8")
-	}
-	var o object
-	err := json.Unmarshal(el.raw, &o)
-	if validID(o.ID) {
-		place = o.ID
-	}
-	var wrong *json.UnmarshalTypeError
+	o, err := b.stix.Next()
+	var one *stix.ObjectError
+	var end *stix.StreamError
 	switch {
-	case errors.As(err, &wrong) && wrong.Field != "":
-		if o.Type != "" && o.Type != "indicator" {
-			return nil, place, nil // another type may use the same name otherwise
-		}
-		return nil, place, refusal(CodeType, "%s is a JSON %s", wrong.Field, wrong.Value)
-	case errors.As(err, &wrong):
-		return nil, place, refusal(CodeType, "an object was expected, not a JSON %s", wrong.Value)
-	case err != nil:
-		return nil, place, refusal(CodeSyntax, "not JSON: %s", err)
+	case errors.As(err, &end):
+		return b.broken(end)
+	case errors.Is(err, io.EOF) && !b.stix.Listed() && !b.over:
+		return element{}, nil, &Refused{Code: CodeFormat, Reason: "not a STIX bundle: it has no array objects"}
+	case err != nil && !errors.As(err, &one):
+		return element{}, nil, err
+	case !b.stix.Listed() && (one != nil || o.Type != "indicator"):
+		return element{}, nil, &Refused{Code: CodeFormat, Reason: "not a STIX bundle, and not an indicator by itself: it has no array objects"}
 	}
-	switch o.Type {
-	case "indicator":
-		e, bad = b.indicator(&o)
-		if e != nil {
-			e.place = place
-		}
-		return e, place, bad
-	case "marking-definition":
-		b.remember(&o)
-		return nil, place, nil
-	case "":
-		return nil, place, refusal(CodeMissing, "the object has no type")
+	b.over = !b.stix.Listed()
+	if one == nil {
+		return element{id: o.ID, raw: o.Raw, line: o.Line}, o, nil
+	}
+	el := element{id: one.ID, raw: one.Raw, line: one.Line}
+	if !foreign(one) {
+		el.refuse = refuseObject(one.Err)
+	}
+	return el, nil, nil
+}
+
+// foreign reports whether it is JSON of another type than those we read.
+func foreign(e *stix.ObjectError) bool {
+	var syntax *stix.SyntaxError
+	if errors.As(e.Err, &syntax) || errors.Is(e.Err, stix.ErrTooBig) || errors.Is(e.Err, stix.ErrUTF8) || !validID(e.ID) {
+		return false
+	}
+	t := stix.TypeOf(e.ID)
+	return t != "indicator" && t != "marking-definition"
+}
+
+// broken turns the place where a bundle cannot be read on into a refused
+// element; errors of the reader end the reading.
+func (b *bundleReader) broken(end *stix.StreamError) (element, *stix.Object, error) {
+	if b.in.err != nil && errors.Is(end.Err, b.in.err) {
+		return element{}, nil, b.in.err
+	}
+	if !end.Listed {
+		return element{}, nil, &Refused{Code: CodeFormat, Reason: "not a STIX bundle: " + clip(end.Err.Error())}
+	}
+	b.over = true
+	el := element{line: end.Line, raw: end.Raw}
+	switch {
+	case !errors.Is(end.Err, io.ErrUnexpectedEOF):
+		el.refuse = refusal(CodeSyntax, "the bundle cannot be read from here on: %s", end.Err)
+	case end.Raw != nil:
+		el.refuse = refusal(CodeTruncated, "the file ends in the middle of this object")
 	default:
-		return nil, place, nil
+		el.refuse = refusal(CodeTruncated, "the file ends before the bundle is closed")
+	}
+	return el, nil, nil
+}
+
+// refuseObject gives the refusal for an error of package stix.
+func refuseObject(err error) *Refusal {
+	var syntax *stix.SyntaxError
+	var property *stix.PropertyError
+	switch {
+	case errors.Is(err, stix.ErrTooBig):
+		return refusal(CodeTooLarge, "the object is larger than one item may be")
+	case errors.Is(err, stix.ErrUTF8):
+		return refusal(CodeUTF8, "the object is not UTF-8")
+	case errors.Is(err, stix.ErrNotObject):
+		return refusal(CodeType, "an object was expected, not another JSON value")
+	case errors.As(err, &syntax):
+		return refusal(CodeSyntax, "not JSON as STIX wants it: %s", err)
+	case !errors.As(err, &property):
+		return refusal(CodeValue, "%s", err)
+	case property.Name == "spec_version":
+		return refusal(CodeVersion, "%s", err)
+	case property.Fault == stix.Missing:
+		return refusal(CodeMissing, "%s", err)
+	case property.Fault == stix.WrongType:
+		return refusal(CodeType, "%s", err)
+	default:
+		return refusal(CodeValue, "%s", err)
 	}
 }
 
 // validID reports whether an identifier may stand for the object: type--UUID
-// (STIX 2.1 section 2.9), so that it cannot be text of any kind.
-func validID(id string) bool {
-	i := strings.Index(id, "--")
-	if i < 1 || i > 64 {
-		return false
-	}
-	_, err := contract.ParseID("indicator" + id[i:])
-	return err == nil && !strings.ContainsFunc(id[:i], func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' && (r < '0' || r > '9') })
+// (STIX 2.1 section 2.9) with a short type, so that it cannot be text of any kind.
+func validID(id string) bool { return len(id) <= 64+2+36 && stix.CheckID(id) == nil }
+
+// extension is the program's own, see [contract.ExtensionID]. Pointers tell
+// what is given.
+type extension struct {
+	action     *contract.Action
+	category   *contract.Category
+	disclosure *uint8
+	display    *bool
+	enforce    *bool
+	notify     *bool
 }
 
-func (b *bundleReader) remember(o *object) {
-	if len(b.markings) >= maxMarkings || !validID(o.ID) {
-		return
-	}
-	t, err := parseTLP(o.Definition.TLP)
-	if o.DefinitionType == "tlp" && err == nil {
-		b.markings[o.ID] = marking{tlp: t}
-	}
-	if o.DefinitionType == "statement" {
-		b.markings[o.ID] = marking{statement: true}
+// entry reads one object. Both results are nil for an object of another type
+// than indicator; a marking definition is remembered.
+func (b *bundleReader) entry(o *stix.Object) (*entry, *Refusal) {
+	switch o.Type {
+	case "indicator":
+		return b.indicator(o)
+	case "marking-definition":
+		return nil, b.remember(o)
+	default:
+		return nil, nil
 	}
 }
 
-// tlp1 are the marking definitions of TLP 1.0 that STIX 2.1 section 7.2.1.4
-// fixes.
-var tlp1 = map[string]contract.TLP{
-	"marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": contract.Clear,
-	"marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": contract.Green,
-	"marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": contract.Amber,
-	"marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": contract.Red,
+// remember keeps a marking definition. One that cannot be read is refused, and
+// what carries it is treated as marked by something unknown.
+func (b *bundleReader) remember(o *stix.Object) *Refusal {
+	m, err := o.Marking()
+	if err != nil {
+		return refuseObject(err)
+	}
+	if len(b.markings) < maxMarkings && (m.TLP != "" || m.Statement != "" || m.ACS != nil) {
+		b.markings[o.ID] = m
+	}
+	return nil
 }
 
-func (b *bundleReader) indicator(o *object) (*entry, *Refusal) {
+func (b *bundleReader) indicator(o *stix.Object) (*entry, *Refusal) {
 	switch {
 	case o.SpecVersion != "2.1":
 		return nil, refusal(CodeVersion, "spec_version is %q; STIX 2.1 is read", clip(o.SpecVersion))
 	case o.Revoked:
 		return nil, refusal(CodeRevoked, "the source has revoked it; if it was released, recall it at the release desk")
-	case o.PatternType == "":
-		return nil, refusal(CodeMissing, "pattern_type is missing")
-	case o.PatternType != "stix":
-		return nil, refusal(CodeLanguage, "the pattern is of type %q; only stix is read", clip(o.PatternType))
-	case o.Pattern == nil || *o.Pattern == "":
-		return nil, refusal(CodeMissing, "pattern is missing")
-	case o.ValidFrom == "":
-		return nil, refusal(CodeMissing, "valid_from is missing (STIX 2.1 section 4.7)")
-	case slices.Contains(o.Types, "benign"):
+	}
+	x, err := o.Indicator()
+	switch {
+	case err != nil:
+		return nil, refuseObject(err)
+	case x.PatternType != "stix":
+		return nil, refusal(CodeLanguage, "the pattern is of type %q; only stix is read", clip(x.PatternType))
+	case slices.Contains(x.Types, "benign"):
 		return nil, refusal(CodeBenign, "its indicator_types say benign")
 	}
 	e := newEntry()
-	var err error
-	e.compiled, err = observable.Compile(*o.Pattern)
+	e.compiled, err = observable.Compile(x.Pattern)
 	if err != nil {
 		return nil, refuseCompile(err)
 	}
-	if o.Confidence != nil {
-		if *o.Confidence < 0 || *o.Confidence > 100 {
-			return nil, refusal(CodeValue, "confidence %d is outside of 0 to 100", *o.Confidence)
-		}
-		e.confidence = *o.Confidence
+	if o.Confidence >= 0 {
+		e.confidence = o.Confidence
 	}
-	var bad [6]*Refusal
-	e.from, bad[0] = moment("valid_from", o.ValidFrom)
-	e.until, bad[1] = moment("valid_until", o.ValidUntil)
-	e.observed, bad[2] = moment("modified", o.Modified)
-	e.reference, bad[3] = text("id", o.ID, maxReference)
-	bad[4] = e.words(o)
-	bad[5] = e.handling(o)
-	for _, r := range bad {
-		if r != nil {
-			return nil, r
-		}
+	e.from, e.until, e.observed = x.ValidFrom, x.ValidUntil, o.Modified
+	e.category, e.reference = categoryOf(x), o.ID
+	bad := e.sane()
+	if bad == nil {
+		bad = e.words(x)
 	}
-	b.mark(&e, o.Markings)
+	if bad == nil {
+		bad = e.handling(o)
+	}
+	if bad == nil {
+		bad = b.mark(&e, o)
+	}
+	if bad != nil {
+		return nil, bad
+	}
 	return &e, nil
+}
+
+// sane refuses what cannot be meant.
+func (e *entry) sane() *Refusal {
+	for i, t := range []time.Time{e.from, e.until, e.observed} {
+		bad := plausible([]string{"valid_from", "valid_until", "modified"}[i], t)
+		if bad != nil {
+			return bad
+		}
+	}
+	if len(e.reference) > maxReference {
+		return refusal(CodeValue, "id has %d bytes, limit %d", len(e.reference), maxReference)
+	}
+	return nil
 }
 
 // words sorts the object's texts. A description is releasable only where the
 // program's own extension says that the author knew what it is for; all else is
 // context for analysts.
-func (e *entry) words(o *object) (bad *Refusal) {
-	_, own := o.Extensions[contract.ExtensionID]
-	if own {
-		e.summary, bad = text("description", o.Description, contract.MaxSummary)
+func (e *entry) words(x *stix.Indicator) (bad *Refusal) {
+	if slices.Contains(x.Extensions, contract.ExtensionID) {
+		e.summary, bad = text("description", x.Description, contract.MaxSummary)
 		if bad == nil {
-			e.context, bad = text("name", o.Name, maxContext)
+			e.context, bad = text("name", x.Name, maxContext)
 		}
 		return bad
 	}
-	about := strings.TrimSpace(o.Name + "\n" + o.Description)
-	e.context, bad = text("name and description", about, maxContext)
+	e.context, bad = text("name and description", strings.TrimSpace(x.Name+"\n"+x.Description), maxContext)
 	return bad
 }
 
-func (e *entry) handling(o *object) *Refusal {
-	e.category = categoryOf(o)
-	raw, ok := o.Extensions[contract.ExtensionID]
+func (e *entry) handling(o *stix.Object) *Refusal {
+	raw, ok := o.Extension(contract.ExtensionID)
 	if !ok {
 		return nil
 	}
 	var x extension
-	err := json.Unmarshal(raw, &x)
+	err := x.read(raw)
 	if err != nil {
 		return refusal(CodeValue, "the program's extension cannot be read: %s", err)
 	}
-	set(&e.category, x.Category)
-	set(&e.disclosure, x.Disclosure)
-	set(&e.display, x.Display)
-	set(&e.enforce, x.Enforce)
-	set(&e.notify, x.Notify)
-	if x.Action != nil {
-		e.action, e.actionSet = *x.Action, true
+	set(&e.category, x.category)
+	set(&e.disclosure, x.disclosure)
+	set(&e.display, x.display)
+	set(&e.enforce, x.enforce)
+	set(&e.notify, x.notify)
+	if x.action != nil {
+		e.action, e.actionSet = *x.action, true
 	}
 	if e.disclosure > 3 {
 		return refusal(CodeValue, "disclosure %d is outside of 0 to 3", e.disclosure)
+	}
+	return nil
+}
+
+// read takes the members by their exact names: struct tags of encoding/json
+// would take them in any case.
+func (x *extension) read(raw []byte) error {
+	var all map[string]json.RawMessage
+	err := json.Unmarshal(raw, &all)
+	if err != nil {
+		return err
+	}
+	for name, to := range map[string]any{
+		"action": &x.action, "category": &x.category, "disclosure": &x.disclosure,
+		"display": &x.display, "enforce": &x.enforce, "notify": &x.notify,
+	} {
+		body, ok := all[name]
+		if !ok {
+			continue
+		}
+		err = json.Unmarshal(body, to)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -259,10 +305,11 @@ func set[T any](to *T, from *T) {
 
 // categoryOf finds the category in what the object says in the words of the
 // Lockheed Martin kill chain, of ATT&CK and of labels.
-func categoryOf(o *object) contract.Category {
-	words := slices.Concat(o.Labels, o.Types)
-	for _, p := range o.Phases {
-		words = append(words, p.Name)
+func categoryOf(x *stix.Indicator) contract.Category {
+	words := slices.Concat(x.Labels, x.Types)
+	for _, p := range x.KillChain {
+		_, phase, _ := strings.Cut(p, "/")
+		words = append(words, phase)
 	}
 	for _, w := range words {
 		switch strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(w, " ", "-"), "_", "-")) {
@@ -282,24 +329,49 @@ func categoryOf(o *object) contract.Category {
 }
 
 // mark takes the strictest of the object's markings. One that is defined neither
-// by STIX nor before in this bundle may mean anything.
-func (b *bundleReader) mark(e *entry, refs []string) {
-	for _, ref := range refs {
-		t, ok := contract.TLPByRef(ref)
-		if !ok {
-			t, ok = tlp1[ref]
-		}
-		if !ok {
-			m, known := b.markings[ref]
-			if known && m.statement {
-				continue
-			}
-			t, ok = m.tlp, known
-		}
-		if !ok {
+// by STIX nor before in this bundle may mean anything, and so may markings of
+// single properties.
+func (b *bundleReader) mark(e *entry, o *stix.Object) *Refusal {
+	if o.Granular {
+		e.unknown = "granular_markings"
+	}
+	for _, ref := range o.Markings {
+		name, ok := stix.TLP(ref)
+		m := b.markings[ref]
+		switch {
+		case ok:
+		case m == nil:
 			e.unknown = ref
 			continue
+		default:
+			name = m.TLP
 		}
-		e.tlp, e.tlpSet = max(e.tlp, t), true
+		if name != "" {
+			t, err := parseTLP(name)
+			if err != nil {
+				return refusal(CodeValue, "marking %s: %s", ref, err)
+			}
+			e.tlp, e.tlpSet = max(e.tlp, t), true
+		}
+		if m != nil && m.ACS != nil {
+			bad := e.control(m.ACS)
+			if bad != nil {
+				return bad
+			}
+		}
 	}
+	return nil
+}
+
+// control applies an ACS 3.0 marking: nothing classified may come, and each use
+// has to be permitted to whoever may have the indicator at all.
+func (e *entry) control(a *stix.ACS) *Refusal {
+	if a.Control.Classification != "U" {
+		return refusal(CodeCeiling, "its ACS marking classifies it %s; this instance holds only unclassified indicators", a.Control.Classification)
+	}
+	everybody := stix.Scope{}
+	e.enforce = e.enforce && a.Permits(stix.NetDef, everybody)
+	e.display = e.display && a.Permits(stix.Display, everybody)
+	e.notify = e.notify && a.Permits(stix.Notify, everybody)
+	return nil
 }

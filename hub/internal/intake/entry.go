@@ -215,10 +215,15 @@ func moment(field, s string) (time.Time, *Refusal) {
 	if err != nil {
 		return t, refusal(CodeValue, "%s %q is no time: want 2026-01-31T12:00:00Z or 2026-01-31", field, clip(s))
 	}
-	if t.Year() < 1990 || t.Year() > 2200 {
-		return t, refusal(CodeValue, "%s %s is outside of 1990 to 2200", field, clip(s))
+	return t.UTC(), plausible(field, t)
+}
+
+// plausible refuses a time outside of 1990 to 2200; the zero time means none.
+func plausible(field string, t time.Time) *Refusal {
+	if !t.IsZero() && (t.Year() < 1990 || t.Year() > 2200) {
+		return refusal(CodeValue, "%s %s is outside of 1990 to 2200", field, t.Format(time.RFC3339))
 	}
-	return t.UTC(), nil
+	return nil
 }
 
 func clip(s string) string { return policy.Printable(s, 60) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -38,11 +39,14 @@ func TestAtomAsPattern(t *testing.T) {
 	}
 }
 
+// checker is read once: it takes longer than what is fuzzed.
+var checker = sync.OnceValues(func() (*policy.Checker, error) { return policy.New(policy.Config{Demonstration: true}) })
+
 // fuzzed reads a whole delivery the way intake does, and checks what must hold
 // for every input.
 func fuzzed(t *testing.T, format string, data []byte, slow bool) (ready, refused int) {
 	t.Helper()
-	check, err := policy.New(policy.Config{Demonstration: true})
+	check, err := checker()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +110,7 @@ func FuzzCSV(f *testing.F) {
 }
 
 func FuzzBundle(f *testing.F) {
-	good := `{"type":"indicator","spec_version":"2.1","id":"indicator--00000000-0000-4000-8000-000000000001","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z","pattern":"[domain-name:value = 'a.example']"}`
+	good := `{"type":"indicator","spec_version":"2.1","id":"indicator--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z","pattern":"[domain-name:value = 'a.example']"}`
 	f.Add([]byte(`{"type":"bundle","objects":[` + good + `,` + good + `]}`))
 	f.Add([]byte(`{"objects":[1,"x",[],{},}]` + good))
 	f.Add([]byte(`{"objects":[{"a":"b` + "\n" + `},` + good + `],"type":7}`))

@@ -22,6 +22,7 @@ import (
 	"ecs/hub/internal/store"
 	"ecs/internal/sqldb"
 	"ecs/internal/sqldb/sqldbtest"
+	"ecs/stix"
 )
 
 func TestMain(m *testing.M) {
@@ -196,17 +197,30 @@ func TestBundle(t *testing.T) {
 			`12`, `"text"`, `[1,2]`, `{"id":"x"}`,
 			ind(11, `,"pattern":"[file:name = 'evil.exe']","extensions":{"`+contract.ExtensionID+`":{"extension_type":"property-extension","action":"alert","category":"delivery","disclosure":2,"notify":false,"enforce":true,"display":true}},"description":"for customers"`),
 			ind(12, `,"pattern":"[domain-name:value = 'd.example']","object_marking_refs":["marking-definition--00000000-0000-4000-8000-00000000dead"]`),
-			ind(13, `,"pattern":"[domain-name:value = 'e.example']","pattern_type":"snort"`),
+			strings.Replace(ind(13, `,"pattern":"alert tcp any any"`), `"pattern_type":"stix"`, `"pattern_type":"snort"`, 1),
+			ind(14, `,"pattern":"[domain-name:value = 'e.example']","pattern":"[domain-name:value = 'f.example']"`),
+			ind(15, `,"Pattern":"[domain-name:value = 'g.example']"`),
+			`{"type":"relationship","spec_version":"2.1","id":"relationship--00000000-0000-4000-8000-000000000001","confidence":"high"}`,
+			acs("a1", "U", `{"privilege_action":"DSPLY","rule_effect":"permit"}`), acs("a2", "S", ""),
+			`{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--00000000-0000-4000-8000-0000000000a3","definition_type":"tlp","definition":{"tlp":"purple"}}`,
+			ind(16, `,"pattern":"[domain-name:value = 'h.example']","object_marking_refs":["marking-definition--00000000-0000-4000-8000-0000000000a1"]`),
+			ind(17, `,"pattern":"[domain-name:value = 'i.example']","object_marking_refs":["marking-definition--00000000-0000-4000-8000-0000000000a2"]`),
+			ind(18, `,"pattern":"[domain-name:value = 'j.example']","object_marking_refs":["marking-definition--00000000-0000-4000-8000-0000000000a3"]`),
+			ind(19, `,"pattern":"[domain-name:value = 'k.example']","granular_markings":[{"selectors":["name"],"marking_ref":"`+contract.Red.Ref()+`"}]`),
+			ind(20, `,"pattern":"[domain-name:value = 'l.example']","extensions":{"`+contract.ExtensionID+`":{"Enforce":false,"display":false}}`),
+			ind(21, `,"x":[1,2},"pattern":"[domain-name:value = 'm.example']"`),
+			ind(22, `,"pattern":"[domain-name:value = 'n.example']"`),
 		}
 		rep := submit(t, in, "one", intake.STIX, stixHead+strings.Join(objects, ",\n")+"]}")
-		if diff := cmp.Diff([4]int64{4, 1, 12, 2}, counts(rep)); diff != "" {
+		if diff := cmp.Diff([4]int64{9, 1, 17, 5}, counts(rep)); diff != "" {
 			t.Errorf("accepted, duplicate, refused, skipped:\n%s", diff)
 		}
 		want := []string{
 			place(3) + " PATTERN-UNOBSERVABLE", place(4) + " PATTERN-SYNTAX", place(5) + " WRONG-TYPE", place(6) + " MARKING-ABOVE-CEILING",
-			"object 9, line 9 SYNTAX", place(8) + " REVOKED-BY-SOURCE", "object 11, line 11 BAD-UTF8",
+			place(7) + " SYNTAX", place(8) + " REVOKED-BY-SOURCE", place(9) + " BAD-UTF8",
 			"object 13, line 13 WRONG-TYPE", "object 14, line 14 WRONG-TYPE", "object 15, line 15 WRONG-TYPE", "object 16, line 16 MISSING-FIELD",
-			place(13) + " PATTERN-TYPE",
+			place(13) + " PATTERN-TYPE", place(14) + " SYNTAX", place(15) + " MISSING-FIELD",
+			"marking-definition--00000000-0000-4000-8000-0000000000a3 BAD-VALUE", place(17) + " MARKING-ABOVE-CEILING", place(21) + " SYNTAX",
 		}
 		if diff := cmp.Diff(want, codes(rep)); diff != "" {
 			t.Errorf("refusals:\n%s", diff)
@@ -226,11 +240,28 @@ func TestBundle(t *testing.T) {
 		if got["d.example"].TLP != contract.Amber {
 			t.Errorf("an unknown marking has to be the strictest: %+v", got["d.example"])
 		}
-		fs, err := indicator.Findings(t.Context(), db, got["d.example"].ID)
-		if err != nil || len(fs) != 1 || fs[0].Code != intake.CodeMarking {
-			t.Errorf("findings: %+v, %v", fs, err)
+		for _, v := range []string{"d.example", "j.example", "k.example"} {
+			fs, err := indicator.Findings(t.Context(), db, got[v].ID)
+			if err != nil || len(fs) != 1 || fs[0].Code != intake.CodeMarking {
+				t.Errorf("findings of %s: %+v, %v", v, fs, err)
+			}
+		}
+		h := got["h.example"]
+		if h.Enforce || !h.Display || h.Notify {
+			t.Errorf("an ACS marking that permits display only: %+v", h)
+		}
+		if l := got["l.example"]; !l.Enforce || l.Display {
+			t.Errorf("names of the extension in another case: %+v", l)
 		}
 	})
+}
+
+// acs gives a marking definition by the ACS 3.0 extension that denies what is not listed.
+func acs(end, classification, privileges string) string {
+	return `{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--00000000-0000-4000-8000-0000000000` + end +
+		`","created":"2026-01-01T00:00:00Z","extensions":{"` + stix.ACSExtension + `":{"identifier":"isa:guide.19001.ACS3-00000000-0000-4000-8000-000000000001",` +
+		`"create_date_time":"2026-01-01T00:00:00Z","responsible_entity_custodian":"USA.DHS.US-CERT","policy_reference":"urn:isa:policy:acs:ns:v3.0?privdefault=deny&sharedefault=deny",` +
+		`"control_set":{"classification":"` + classification + `"},"access_privilege":[` + privileges + `]}}}`
 }
 
 func TestDamagedBundles(t *testing.T) {
@@ -249,6 +280,12 @@ func TestDamagedBundles(t *testing.T) {
 		{"TAXII envelope", `{"more":false,"objects":[` + good + `]}`, [4]int64{1, 0, 0, 0}, nil, ""},
 		{"not JSON", `<html>`, [4]int64{}, nil, intake.CodeFormat},
 		{"empty", ``, [4]int64{}, nil, intake.CodeFormat},
+		{"brackets do not match", `{"objects":[{"a":[}},` + good + `]}`, [4]int64{1, 0, 1, 0}, []string{"object 1, line 1 SYNTAX"}, ""},
+		{"no comma", stixHead + good + "\n" + good + `]}`, [4]int64{1, 0, 1, 0}, []string{"object 2, line 2 SYNTAX"}, ""},
+		{"list of objects", `[` + good + `]`, [4]int64{1, 0, 0, 0}, nil, ""},
+		{"lone indicator", good, [4]int64{1, 0, 0, 0}, nil, ""},
+		{"empty bundle", `{"type":"bundle","id":"bundle--5d0092c5-5f74-4287-9642-33f4c354e56d"}`, [4]int64{}, nil, intake.CodeFormat},
+		{"UTF-16", "\xff\xfe{\x00", [4]int64{}, nil, intake.CodeFormat},
 		{"another object", `{"type":"report","name":"x"}`, [4]int64{}, nil, intake.CodeFormat},
 		{"too large an object", stixHead + `{"type":"indicator","description":"` + strings.Repeat("x", 300<<10) + `"},` + good + `]}`, [4]int64{1, 0, 1, 0}, []string{"object 1, line 1 ITEM-TOO-LARGE"}, ""},
 	}

@@ -103,7 +103,7 @@ func (p *producer) open(r io.Reader) (func(number int64) (outcome, error), error
 		return func(number int64) (outcome, error) { return p.record(c, number) }, c.begin()
 	}
 	b := newBundleReader(r, p.in.cfg.MaxItem)
-	return func(number int64) (outcome, error) { return p.object(b, number) }, b.begin()
+	return func(number int64) (outcome, error) { return p.object(b, number) }, nil
 }
 
 func (p *producer) record(c *csvReader, number int64) (outcome, error) {
@@ -131,15 +131,21 @@ func (p *producer) record(c *csvReader, number int64) (outcome, error) {
 	}
 }
 
+// object reads also what was committed before, for its marking definitions.
 func (p *producer) object(b *bundleReader, number int64) (outcome, error) {
-	el, err := b.next()
+	el, o, err := b.next()
 	if err != nil {
 		return outcome{}, err
 	}
-	if el.refuse != nil {
-		return outcome{number: number, refusal: el.refuse.at(number, objectAt(number, el.line), el.raw)}, nil
+	place := objectAt(number, el.line)
+	if validID(el.id) {
+		place = el.id
 	}
-	e, place, bad := b.entry(el, number) // read also when committed before: for its marking definitions
+	bad := el.refuse
+	var e *entry
+	if o != nil {
+		e, bad = b.entry(o)
+	}
 	switch {
 	case number <= p.batch.Position:
 		return outcome{}, nil
@@ -148,6 +154,7 @@ func (p *producer) object(b *bundleReader, number int64) (outcome, error) {
 	case e == nil:
 		return outcome{number: number, skipped: true}, nil
 	}
+	e.place = place
 	return p.judged(e, el, number), nil
 }
 
