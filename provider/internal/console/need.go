@@ -55,6 +55,7 @@ type List struct {
 	HubError  string // why the hub could not be asked, in words; empty when it could
 
 	CertificateEnds time.Time
+	CertificateLate bool // it should have been renewed by now
 }
 
 // Room is one of the three services.

@@ -44,6 +44,10 @@ func listState(l *List, now time.Time) (tone, text string) {
 	}
 }
 
+// certificateLate is how short before its end a certificate should have been
+// renewed: certificates live a day and are renewed hours before they end.
+const certificateLate = 4 * time.Hour
+
 // notes are the things that an operator must not overlook, in plain words.
 func notes(s *Status, now time.Time) []web.Note {
 	var out []web.Note
@@ -68,7 +72,7 @@ func notes(s *Status, now time.Time) []web.Note {
 			out = append(out, web.Note{Kind: "error", Title: web.ServiceName(room.Service) + " does not run", Text: room.Fault})
 		}
 	}
-	if !l.CertificateEnds.IsZero() && l.CertificateEnds.Sub(now) < 24*time.Hour {
+	if !l.CertificateEnds.IsZero() && l.CertificateEnds.Sub(now) < certificateLate {
 		out = append(out, web.Note{
 			Kind: "warning", Title: "This node's certificate ends " + web.Ago(now, l.CertificateEnds),
 			Text: "It is normally renewed by itself long before. If the hub is reachable, look into the log for the reason; after the end the node has to be enrolled again with a new token.",
