@@ -15,6 +15,8 @@ import (
 	"ecs/provider/internal/mail/quarantine"
 	"ecs/provider/internal/notice"
 	"ecs/provider/internal/sighting"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // pages is what the console sees of the house.
@@ -327,21 +329,33 @@ func (h *house) roomStatus(svc contract.Services) console.Room {
 		r.Fault = err.Error()
 		return r
 	}
+	r.Counters = counters(families)
+	return r
+}
+
+// counters picks what has counted something, without the service's own prefix.
+// What was lost is always there, as one sum and, when there is any, by reason.
+func counters(families []*dto.MetricFamily) []console.Counter {
+	var out []console.Counter
+	var lost uint64
 	for _, f := range families {
+		_, name, _ := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(f.GetName(), "_total"), "ecs_"), "_")
 		for _, m := range f.GetMetric() {
 			if m.GetCounter() == nil {
 				continue
 			}
-			name := strings.TrimSuffix(f.GetName(), "_total")
+			c := console.Counter{Name: strings.ReplaceAll(name, "_", " "), Value: uint64(m.GetCounter().GetValue())}
 			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
+				c.Name += ", " + strings.ReplaceAll(l.GetValue(), "_", " ")
 			}
-			value := uint64(m.GetCounter().GetValue())
-			loss := strings.Contains(name, "drop") || strings.Contains(name, "lost")
-			if value > 0 || !loss {
-				r.Counters = append(r.Counters, console.Counter{Name: strings.ReplaceAll(strings.TrimPrefix(name, "ecs_"), "_", " "), Value: value, Loss: loss})
+			c.Loss = strings.Contains(c.Name, "drop") || strings.Contains(c.Name, "lost")
+			if c.Loss {
+				lost += c.Value
+			}
+			if c.Value > 0 {
+				out = append(out, c)
 			}
 		}
 	}
-	return r
+	return append(out, console.Counter{Name: "lost or dropped, in all", Value: lost, Loss: true})
 }

@@ -50,12 +50,12 @@ type Status struct {
 	Error      string              // why the hub could not be asked; empty when it could
 	Problem    contract.Problem    // why the newest list was not taken
 	ProblemAt  time.Time
-	Detail     string // the problem in words
-	Refused    int    // entries of the list that this node cannot use
-	Confirmed  uint64 // sequence that the hub has our receipt for
-	Unsent     int64  // receipts that the hub has not taken yet
-	NotAfter   time.Time
-	Torn       int64 // bytes of a torn write that the vault cut off at start
+	Detail     string    // the problem in words
+	Refused    int       // entries of the list that this node cannot use
+	Confirmed  uint64    // sequence that the hub has our receipt for
+	Unsent     int64     // receipts that the hub has not taken yet
+	NotAfter   time.Time // of the node's certificate
+	Torn       int64     // bytes of a torn write that the vault cut off at start
 }
 
 // Link follows the hub.
