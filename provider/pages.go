@@ -34,7 +34,16 @@ func (p pages) names() map[int32]string {
 	return out
 }
 
-// said gives the console's errors for ours: not found, or a sentence.
+// input are the errors that the person who asked can do something about.
+var input = []error{
+	customer.ErrInput, customer.ErrNotContact, customer.ErrNotOperator, sighting.ErrVerdict, notice.ErrRating,
+	anonymise.ErrNotReady, anonymise.ErrChanged, anonymise.ErrNotOperator,
+	quarantine.ErrSettled, quarantine.ErrNoHop, quarantine.ErrFull,
+}
+
+// said gives the console's errors for ours: not found, or a sentence for the
+// person who asked. Anything else is a fault of ours, which the console logs and
+// does not show.
 func said(err error) error {
 	switch {
 	case err == nil:
@@ -42,10 +51,10 @@ func said(err error) error {
 	case errors.Is(err, customer.ErrUnknown), errors.Is(err, sighting.ErrUnknown), errors.Is(err, notice.ErrUnknown),
 		errors.Is(err, anonymise.ErrUnknown), errors.Is(err, quarantine.ErrUnknown):
 		return fmt.Errorf("%w: %w", console.ErrNotFound, err)
-	case errors.Is(err, context.Canceled):
-		return err
-	default:
+	case slices.ContainsFunc(input, func(e error) bool { return errors.Is(err, e) }):
 		return fmt.Errorf("%w: %w", console.ErrInvalid, err)
+	default:
+		return err
 	}
 }
 
@@ -171,7 +180,13 @@ func (p pages) Release(ctx context.Context, by signin.Account, id string) error 
 	if p.h.held == nil {
 		return console.ErrNotFound
 	}
-	return said(p.h.held.Release(ctx, id, by.Login))
+	err := said(p.h.held.Release(ctx, id, by.Login))
+	if err == nil || errors.Is(err, console.ErrNotFound) || errors.Is(err, console.ErrInvalid) {
+		return err
+	}
+	// Most often the next hop cannot be reached or refuses it: the operator needs
+	// to know, and the message stays held.
+	return fmt.Errorf("%w: the message is still held: %w", console.ErrInvalid, err)
 }
 
 // Delete implements [console.Quarantine].

@@ -232,9 +232,13 @@ func refuse(w http.ResponseWriter, api bool, status int, code, text string) {
 		http.Error(w, text, status)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	// Problem details (RFC 9457), in the form of docs/formats/api.md.
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"code": code, "message": text, "next": "Send login and password by HTTP Basic."})
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"type": "urn:ecs:problem:" + code, "title": http.StatusText(status), "status": status,
+		"detail": text, "next": "Send login and password by HTTP Basic.",
+	})
 }
 
 var plain = template.Must(template.New("sign-in").Parse(`<!doctype html>

@@ -339,7 +339,7 @@ func TestBasic(t *testing.T) {
 		return func(r *http.Request) { r.SetBasicAuth(login, password) }
 	}
 	status, body, h := b.ask(t, "GET", "/api/v1/items", nil, nil)
-	if status != 401 || !strings.HasPrefix(h.Get("WWW-Authenticate"), "Basic ") || !strings.Contains(body, `"code":"sign-in"`) {
+	if status != 401 || !strings.HasPrefix(h.Get("WWW-Authenticate"), "Basic ") || !strings.Contains(body, `"type":"urn:ecs:problem:sign-in"`) {
 		t.Fatalf("without: %d %q", status, body)
 	}
 	for range 5 {

@@ -45,6 +45,7 @@ type Contact struct {
 // Errors that an operator can act on.
 var (
 	ErrUnknown     = errors.New("no such customer")
+	ErrInput       = errors.New("not possible") // wrapped with what is wrong
 	ErrNotContact  = errors.New("consent can only be set by the customer's own contact (role customer_contact)")
 	ErrNotOperator = errors.New("only a csp_operator or csp_security_officer may change customers")
 )
@@ -268,7 +269,7 @@ func putMatches(ctx context.Context, tx *sql.Tx, id int32, c *Spec) error {
 		err = tx.QueryRowContext(ctx, `SELECT c.name FROM customer_match m JOIN customer c ON c.id = m.customer
 			WHERE m.kind = $1 AND m.value = $2`, m[0], m[1]).Scan(&owner)
 		if err == nil {
-			return fmt.Errorf("%s %s already belongs to customer %q", m[0], m[1], owner)
+			return fmt.Errorf("%w: %s %s already belongs to customer %q", ErrInput, m[0], m[1], owner)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -283,15 +284,15 @@ func putMatches(ctx context.Context, tx *sql.Tx, id int32, c *Spec) error {
 
 func check(c *Spec) error {
 	if strings.TrimSpace(c.Name) == "" {
-		return errors.New("a customer needs a name")
+		return fmt.Errorf("%w: a customer needs a name", ErrInput)
 	}
 	if c.DNS > Block || c.Mail > Block || c.Flow > Block || c.Answer > NoData || c.MailAction > Tag || c.Sector > 16 {
-		return errors.New("policy, answer, action or sector outside its list")
+		return fmt.Errorf("%w: policy, answer, action or sector outside its list", ErrInput)
 	}
 	for i, d := range c.Domains {
 		v, err := observable.Canonical(observable.Domain, d)
 		if err != nil {
-			return fmt.Errorf("mail domain %q: %w", d, err)
+			return fmt.Errorf("%w: mail domain %q: %w", ErrInput, d, err)
 		}
 		c.Domains[i] = v
 	}
@@ -300,11 +301,11 @@ func check(c *Spec) error {
 	}
 	u, err := url.Parse(c.Contact.Hook)
 	if err != nil || u.Host == "" {
-		return errors.New("the webhook is not a URL")
+		return fmt.Errorf("%w: the webhook is not a URL", ErrInput)
 	}
 	ip, ipErr := netip.ParseAddr(u.Hostname())
 	if u.Scheme != "https" && (u.Scheme != "http" || ipErr != nil || !ip.IsLoopback()) {
-		return errors.New("the webhook must be https (http only to a loopback address)")
+		return fmt.Errorf("%w: the webhook must be https (http only to a loopback address)", ErrInput)
 	}
 	return nil
 }
@@ -316,7 +317,7 @@ func (s *Store) Except(ctx context.Context, by Actor, customer int32, id contrac
 		return ErrNotOperator
 	}
 	if strings.TrimSpace(reason) == "" {
-		return errors.New("an exception needs a reason")
+		return fmt.Errorf("%w: an exception needs a reason", ErrInput)
 	}
 	return s.change(ctx, by, customer, "customer.except", map[string]string{"indicator": id.String(), "reason": reason},
 		`INSERT INTO exception (customer, indicator, reason, login, at) VALUES ($1, $2, $3, $4, $5)

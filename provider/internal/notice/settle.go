@@ -33,8 +33,11 @@ type Notice struct {
 
 const columns = `id, customer, indicator, service, channel, state, body, token, attempts, error, created, dispatched, settled, settled_by, rating`
 
-// ErrUnknown says that there is no such notice.
-var ErrUnknown = errors.New("no such notice")
+// Errors that a person can act on.
+var (
+	ErrUnknown = errors.New("no such notice")
+	ErrRating  = errors.New("a rating is 1 to 5")
+)
 
 // Filter picks notices. Zero fields pick all.
 type Filter struct {
@@ -107,7 +110,7 @@ func (s *Service) Settle(ctx context.Context, id int64, login string) error {
 // for no answer. Doing it again changes only the rating.
 func (s *Service) Acknowledge(ctx context.Context, token, by string, rating int) error {
 	if rating < 0 || rating > 5 {
-		return fmt.Errorf("a rating is 1 to 5, not %d", rating)
+		return ErrRating
 	}
 	return s.cfg.DB.Write(ctx, func(tx *sql.Tx) error {
 		var id int64

@@ -79,14 +79,17 @@ func List(ctx context.Context, q sqldb.Querier, f Filter) ([]Sighting, error) {
 	return out, rows.Err()
 }
 
-// ErrUnknown says that there is no such sighting.
-var ErrUnknown = errors.New("no such sighting")
+// Errors that an operator can act on.
+var (
+	ErrUnknown = errors.New("no such sighting")
+	ErrVerdict = errors.New("a verdict is true, false or nothing")
+)
 
 // Judge records an operator's verdict: whether the match was right ("true") or
 // a false positive ("false"). Confirmed false positives are counted in feedback.
 func Judge(ctx context.Context, db *sqldb.DB, login string, id int64, verdict string) error {
 	if verdict != "true" && verdict != "false" && verdict != "" {
-		return fmt.Errorf("a verdict is true, false or nothing, not %q", verdict)
+		return ErrVerdict
 	}
 	return db.Write(ctx, func(tx *sql.Tx) error {
 		var indicator string
