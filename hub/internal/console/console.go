@@ -74,8 +74,12 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("GET /providers/{id}/ledger", c.see(access.Providers, c.ledger))
 	mux.HandleFunc("GET /providers/{id}/in-force", c.see(access.Providers, c.inForce))
 	mux.HandleFunc("GET /feedback", c.see(access.Feedback, c.feedbackPage))
-	mux.HandleFunc("GET /audit", c.see(access.Audit, c.audit))
-	mux.HandleFunc("POST /audit/verify", c.see(access.Audit, c.verifyAudit))
+	log := &web.AuditLog{
+		DB: c.DB, Pages: pages, Fail: c.fail, Tell: "the auditor",
+		Page: func(r *http.Request) *web.Page { return c.page(r, "/audit") },
+	}
+	mux.HandleFunc("GET /audit", c.see(access.Audit, log.List))
+	mux.HandleFunc("POST /audit/verify", c.see(access.Audit, log.Verify))
 	mux.HandleFunc("/", c.missing)
 
 	all := http.NewServeMux()
@@ -199,23 +203,6 @@ var sentences = map[string]string{
 	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
 	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
 	"delivered": "The delivery is taken in.",
-}
-
-func queryNumber(r *http.Request, name string) int64 {
-	n, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
-}
-
-// linkWith gives the address of this page with one parameter set.
-func linkWith(r *http.Request, name, value string) string {
-	q := r.URL.Query()
-	q.Del("done")
-	q.Del("n")
-	q.Set(name, value)
-	return r.URL.Path + "?" + q.Encode()
 }
 
 // option is one choice of a select field.

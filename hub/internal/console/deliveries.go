@@ -39,10 +39,10 @@ func (c *console) showDeliveries(w http.ResponseWriter, r *http.Request, status 
 	d := deliveriesData{MayDeliver: access.May(a, access.Deliver), Formats: []option{{intake.STIX, "STIX 2.1 bundle"}, {intake.CSV, "CSV"}}}
 	only, limited := access.Source(a, access.Deliveries)
 	var before time.Time
-	n := queryNumber(r, "before")
+	n := web.QueryNumber(r, "before")
 	if n > 0 {
 		before = sqldb.FromTime(n)
-		d.Newer = linkWith(r, "before", "")
+		d.Newer = web.LinkWith(r, "before", "")
 	}
 	var err error
 	d.Rows, err = intake.Batches(r.Context(), c.DB, only, before, perPage+1)
@@ -52,7 +52,7 @@ func (c *console) showDeliveries(w http.ResponseWriter, r *http.Request, status 
 	}
 	if len(d.Rows) > perPage {
 		d.Rows = d.Rows[:perPage]
-		d.Older = linkWith(r, "before", strconv.FormatInt(sqldb.Time(d.Rows[perPage-1].Received), 10))
+		d.Older = web.LinkWith(r, "before", strconv.FormatInt(sqldb.Time(d.Rows[perPage-1].Received), 10))
 	}
 	all, err := program.Sources(r.Context(), c.DB)
 	if err != nil {
@@ -140,7 +140,7 @@ func (c *console) delivery(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	after := queryNumber(r, "after")
+	after := web.QueryNumber(r, "after")
 	rows, err := intake.Refusals(r.Context(), c.DB, b.ID, after, perPage+1)
 	if err != nil {
 		c.fail(w, r, err)
@@ -153,10 +153,10 @@ func (c *console) delivery(w http.ResponseWriter, r *http.Request) {
 	}{Batch: b, Refusals: rows}
 	if len(rows) > perPage {
 		d.Refusals = rows[:perPage]
-		d.Older = linkWith(r, "after", strconv.FormatInt(rows[perPage-1].Number, 10))
+		d.Older = web.LinkWith(r, "after", strconv.FormatInt(rows[perPage-1].Number, 10))
 	}
 	if after > 0 {
-		d.Newer = linkWith(r, "after", "")
+		d.Newer = web.LinkWith(r, "after", "")
 	}
 	p := c.page(r, "/deliveries")
 	p.Title, p.Wide = b.Name, true

@@ -103,7 +103,7 @@ func (c *console) feedbackPage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	for _, t := range feedbackTabs {
-		d.Tabs = append(d.Tabs, feedbackTab{t.text, linkWith(r, "by", string(t.by)), t.by == query.By})
+		d.Tabs = append(d.Tabs, feedbackTab{t.text, web.LinkWith(r, "by", string(t.by)), t.by == query.By})
 	}
 	d.By = string(query.By)
 	if d.Service != "" {

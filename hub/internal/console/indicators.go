@@ -136,12 +136,12 @@ func (c *console) indicators(w http.ResponseWriter, r *http.Request) {
 		}
 		if len(items) > perPage {
 			items = items[:perPage]
-			d.Older = linkWith(r, "after", cursorText(items[perPage-1].Cursor()))
+			d.Older = web.LinkWith(r, "after", cursorText(items[perPage-1].Cursor()))
 		}
 		d.Rows = c.rows(r, items)
 	}
 	if !f.After.ID.IsZero() {
-		d.Newer = linkWith(r, "after", "")
+		d.Newer = web.LinkWith(r, "after", "")
 	}
 	p.Marking = marking(d.Rows)
 	p.Data = d

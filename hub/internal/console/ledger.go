@@ -62,8 +62,8 @@ func (c *console) ledger(w http.ResponseWriter, r *http.Request) {
 	f := release.Filter{Provider: x.ID, Status: release.Status(d.Status), At: d.Moment, Limit: perPage + 1}
 	seq, err := strconv.ParseUint(r.URL.Query().Get("seq"), 10, 64)
 	if err == nil {
-		f.After = &release.Delivery{Provider: x.ID, AddSeq: seq, Service: contract.Services(queryNumber(r, "service"))}
-		d.Newer = linkWith(r, "seq", "")
+		f.After = &release.Delivery{Provider: x.ID, AddSeq: seq, Service: contract.Services(web.QueryNumber(r, "service"))}
+		d.Newer = web.LinkWith(r, "seq", "")
 	}
 	rows, err := c.Desk.Ledger(r.Context(), c.DB, f)
 	if err == nil {
@@ -127,7 +127,7 @@ func (c *console) inForce(w http.ResponseWriter, r *http.Request) {
 	p.Lead = "What was in force there at the moment below, by the provider's own signed acknowledgments, and who approved it."
 	after, err := contract.ParseID(r.URL.Query().Get("after"))
 	if err == nil {
-		d.Newer = linkWith(r, "after", "")
+		d.Newer = web.LinkWith(r, "after", "")
 	}
 	rows, err := c.Desk.InForce(r.Context(), x.ID, d.Moment, after, perPage+1)
 	if err == nil {

@@ -70,8 +70,12 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("GET /feedback", c.guard(seeTraffic, c.windows))
 	mux.HandleFunc("GET /feedback/{day}/{service}", c.guard(seeTraffic, c.window))
 	mux.HandleFunc("POST /feedback/{day}/{service}/approve", c.guard(approve, c.approve))
-	mux.HandleFunc("GET /audit", c.guard(seeAudit, c.audit))
-	mux.HandleFunc("POST /audit/verify", c.guard(seeAudit, c.verifyAudit))
+	log := &web.AuditLog{
+		DB: c.Audit, Pages: pages, Fail: c.fail, Tell: "the security officer",
+		Page: func(r *http.Request) *web.Page { return c.page(r, "/audit") },
+	}
+	mux.HandleFunc("GET /audit", c.guard(seeAudit, log.List))
+	mux.HandleFunc("POST /audit/verify", c.guard(seeAudit, log.Verify))
 	mux.HandleFunc("/", c.missing)
 	limit := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, web.FormLimit)
@@ -186,20 +190,4 @@ func number(r *http.Request, name string) (int64, error) {
 		return 0, ErrNotFound
 	}
 	return n, nil
-}
-
-func queryNumber(r *http.Request, name string) int64 {
-	n, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
-}
-
-// linkWith gives the address of this page with one parameter set.
-func linkWith(r *http.Request, name, value string) string {
-	q := r.URL.Query()
-	q.Del("done")
-	q.Set(name, value)
-	return r.URL.Path + "?" + q.Encode()
 }

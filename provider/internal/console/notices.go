@@ -26,7 +26,7 @@ func (c *console) notices(w http.ResponseWriter, r *http.Request) {
 	p.Lead = "What customers were told. A notice counts as given when the customer has acknowledged it; otherwise it comes back here."
 	a, _ := signin.From(r.Context())
 	d := noticesData{States: noticeStates, State: stateOf(r, noticeStates), MaySettle: may(a, settleNotice), Back: r.URL.RequestURI()}
-	f := NoticeFilter{State: d.State, Before: queryNumber(r, "before"), Limit: perPage + 1}
+	f := NoticeFilter{State: d.State, Before: web.QueryNumber(r, "before"), Limit: perPage + 1}
 	var err error
 	d.Rows, err = c.Notices.Notices(r.Context(), f)
 	if err != nil {
@@ -35,10 +35,10 @@ func (c *console) notices(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(d.Rows) > perPage {
 		d.Rows = d.Rows[:perPage]
-		d.Older = linkWith(r, "before", strconv.FormatInt(d.Rows[perPage-1].ID, 10))
+		d.Older = web.LinkWith(r, "before", strconv.FormatInt(d.Rows[perPage-1].ID, 10))
 	}
 	if f.Before > 0 {
-		d.Newer = linkWith(r, "before", "")
+		d.Newer = web.LinkWith(r, "before", "")
 	}
 	p.Data = d
 	c.pages.Render(w, http.StatusOK, "notices", p)

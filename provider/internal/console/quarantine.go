@@ -28,10 +28,10 @@ func (c *console) quarantine(w http.ResponseWriter, r *http.Request) {
 	a, _ := signin.From(r.Context())
 	d := heldData{States: heldStates, State: stateOf(r, heldStates), MaySettle: may(a, settleMail), Back: r.URL.RequestURI()}
 	f := HeldFilter{State: d.State, Limit: perPage + 1}
-	before := queryNumber(r, "before")
+	before := web.QueryNumber(r, "before")
 	if before > 0 {
 		f.Before = time.UnixMicro(before).UTC()
-		d.Newer = linkWith(r, "before", "")
+		d.Newer = web.LinkWith(r, "before", "")
 	}
 	var err error
 	d.Rows, err = c.Quarantine.Quarantine(r.Context(), f)
@@ -41,7 +41,7 @@ func (c *console) quarantine(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(d.Rows) > perPage {
 		d.Rows = d.Rows[:perPage]
-		d.Older = linkWith(r, "before", strconv.FormatInt(d.Rows[perPage-1].Received.UnixMicro(), 10))
+		d.Older = web.LinkWith(r, "before", strconv.FormatInt(d.Rows[perPage-1].Received.UnixMicro(), 10))
 	}
 	p.Data = d
 	c.pages.Render(w, http.StatusOK, "quarantine", p)

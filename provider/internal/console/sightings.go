@@ -36,7 +36,7 @@ func (c *console) sightings(w http.ResponseWriter, r *http.Request) {
 	p.Title, p.Wide = "Sightings", true
 	p.Lead = "Matches of indicators in customers’ traffic. They stay here: the hub never sees them."
 	d := sightingsData{Service: q.Get("service"), Customer: q.Get("customer"), Indicator: q.Get("indicator"), Unjudged: q.Get("unjudged") != "", Services: serviceOptions}
-	f := SightingFilter{Unjudged: d.Unjudged, Before: queryNumber(r, "before"), Customer: int32(min(queryNumber(r, "customer"), 1<<31-1)), Limit: perPage + 1}
+	f := SightingFilter{Unjudged: d.Unjudged, Before: web.QueryNumber(r, "before"), Customer: int32(min(web.QueryNumber(r, "customer"), 1<<31-1)), Limit: perPage + 1}
 	var err error
 	if d.Service != "" {
 		f.Service, err = contract.ParseServices(d.Service)
@@ -68,10 +68,10 @@ func (c *console) sightings(w http.ResponseWriter, r *http.Request) {
 	d.Customers = customerOptions(all)
 	if len(d.Rows) > perPage {
 		d.Rows = d.Rows[:perPage]
-		d.Older = linkWith(r, "before", strconv.FormatInt(d.Rows[perPage-1].ID, 10))
+		d.Older = web.LinkWith(r, "before", strconv.FormatInt(d.Rows[perPage-1].ID, 10))
 	}
 	if f.Before > 0 {
-		d.Newer = linkWith(r, "before", "")
+		d.Newer = web.LinkWith(r, "before", "")
 	}
 	a, _ := signin.From(r.Context())
 	d.MayJudge, d.Back = may(a, judge), r.URL.RequestURI()
