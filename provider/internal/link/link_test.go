@@ -31,6 +31,7 @@ type fakeHub struct {
 	t      *testing.T
 	signer note.Signer
 	public string // verifier key
+	ca     *certs.Authority
 	server *httptest.Server
 
 	mu      sync.Mutex
@@ -82,9 +83,29 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.lose--
 			w.WriteHeader(http.StatusInternalServerError)
 		}
+	case "/v1/renew":
+		h.renew(w, r)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
+}
+
+func (h *fakeHub) renew(w http.ResponseWriter, r *http.Request) {
+	var e contract.Enrolment
+	err := json.NewDecoder(r.Body).Decode(&e)
+	if err != nil {
+		h.t.Error(err)
+	}
+	issued, err := h.ca.IssueNode(e.CSR, "north", time.Hour)
+	if err != nil {
+		h.t.Error(err)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	// It also tries to have itself trusted for more than before.
+	_ = json.NewEncoder(w).Encode(contract.Enrolled{
+		Provider: "south", Certificate: [][]byte{issued.DER}, Authority: []byte("another"), Verifier: "another", Services: contract.AllServices,
+	})
 }
 
 func (h *fakeHub) changes(w http.ResponseWriter, r *http.Request) {
@@ -189,9 +210,10 @@ type node struct {
 	stop  func()
 }
 
-func newNode(t *testing.T, h *fakeHub) *node {
+func newNode(t *testing.T, h *fakeHub, life time.Duration) *node {
 	t.Helper()
-	key, err := certs.NewKey()
+	dir := t.TempDir()
+	key, err := nodeKey(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,11 +225,12 @@ func newNode(t *testing.T, h *fakeHub) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := ca.IssueNode(csr, "north", time.Hour)
+	h.ca = ca
+	issued, err := ca.IssueNode(csr, "north", life)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := &Identity{dir: t.TempDir(), hub: h.server.URL, node: "node-1", key: key}
+	id := &Identity{dir: dir, hub: h.server.URL, node: "node-1", key: key}
 	err = id.adopt(contract.Enrolled{
 		Provider: "north", Certificate: [][]byte{issued.DER}, Authority: ca.Certificate().Raw,
 		Verifier: h.public, Services: contract.AllServices,
@@ -272,7 +295,7 @@ var later = time.Now().Add(24 * time.Hour)
 func setup(t *testing.T) (*fakeHub, *node) {
 	t.Helper()
 	h := newFakeHub(t)
-	return h, newNode(t, h)
+	return h, newNode(t, h, time.Hour)
 }
 
 func TestFollowsReleasesAndRecalls(t *testing.T) {
@@ -444,4 +467,21 @@ func TestReceiptsAreRepeatedUntilConfirmed(t *testing.T) {
 		last := acks[len(acks)-1]
 		return last.From == 2 && last.Sequence == 3 && len(last.Refused) == 0
 	})
+}
+
+func TestRenewsItsCertificateByItself(t *testing.T) {
+	h := newFakeHub(t)
+	n := newNode(t, h, time.Second)
+	h.put(1, contract.DNS, later)
+	n.start()
+	eventually(t, "the renewal", func() bool { return time.Until(n.link.Status().NotAfter) > 50*time.Minute })
+	if n.ident.Provider() != "north" || n.ident.enrolled.Verifier != h.public {
+		t.Error("a renewal changed whom the node trusts, or who it is")
+	}
+	saved, err := LoadIdentity(n.ident.dir)
+	if err != nil || time.Until(saved.NotAfter()) < 50*time.Minute {
+		t.Errorf("the renewed certificate is not kept: %v", err)
+	}
+	h.put(2, contract.DNS, later)
+	eventually(t, "the list going on", func() bool { return n.has("n2.example") })
 }
