@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type fakeHub struct {
 	signer note.Signer
 	public string // verifier key
 	ca     *certs.Authority
+	down   atomic.Bool
 	server *httptest.Server
 
 	mu      sync.Mutex
@@ -63,6 +65,10 @@ func newFakeHub(t *testing.T) *fakeHub {
 }
 
 func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.down.Load() {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
 	switch r.URL.Path {
 	case "/v1/changes":
 		h.changes(w, r)
@@ -323,7 +329,7 @@ func TestRestartWithoutHub(t *testing.T) {
 	eventually(t, "both in force", func() bool { return n.has("n1.example") && n.has("n2.example") })
 	n.stop()
 	h.server.CloseClientConnections()
-	h.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	h.down.Store(true)
 	n.start()
 	if !n.has("n1.example") {
 		t.Error("the last good list is not in force before the hub was reached")
@@ -333,7 +339,7 @@ func TestRestartWithoutHub(t *testing.T) {
 		t.Error("the other indicator went as well")
 	}
 	eventually(t, "the console saying so", func() bool { return n.link.Status().Error != "" })
-	h.server.Config.Handler = h
+	h.down.Store(false)
 	h.put(5, contract.DNS, later)
 	eventually(t, "catching up by itself", func() bool { return n.has("n5.example") && n.link.Status().Error == "" })
 }
