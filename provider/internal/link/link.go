@@ -176,6 +176,9 @@ func (l *Link) follow(ctx context.Context) {
 	}
 }
 
+// maxEntries bounds what is held in memory before a checkpoint has vouched for it.
+const maxEntries = 20_000_000
+
 // once asks for what follows the list in force, up to a checkpoint, and takes it.
 func (l *Link) once(ctx context.Context, wait time.Duration) error {
 	after := l.list.last.Sequence
@@ -186,6 +189,9 @@ func (l *Link) once(ctx context.Context, wait time.Duration) error {
 			return err
 		}
 		entries = append(entries, page.Entries...)
+		if len(entries) > maxEntries {
+			return refuse(contract.Unreadable, "the hub sends more than %d entries without a checkpoint", maxEntries)
+		}
 		if !page.More {
 			return l.take(entries, page)
 		}
