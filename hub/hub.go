@@ -316,3 +316,15 @@ func checker(db *sqldb.DB, cfg Config, lists *policy.Lists, log *slog.Logger) fu
 		return last
 	}
 }
+
+// ChangeAccount resets a password (change "reset"; the new one is given back), or
+// shuts an account out or lets it in again ("disable", "enable"). It is for whoever
+// runs the machine and may be used beside a running hub; the audit log has it.
+func ChangeAccount(ctx context.Context, cfg Config, login, change string) (password string, err error) {
+	db, err := store.Open(ctx, cfg.database())
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = db.Close() }()
+	return signin.New(db, signin.Config{}).Change(ctx, login, change)
+}

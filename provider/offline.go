@@ -9,6 +9,7 @@ import (
 
 	"ecs/contract"
 	"ecs/internal/secret"
+	"ecs/internal/signin"
 	"ecs/observable"
 	"ecs/provider/internal/flow/hunt"
 	"ecs/provider/internal/link"
@@ -217,4 +218,16 @@ func customerNames(ctx context.Context, cfg Config) (map[int32]string, error) {
 		out[id] = name
 	}
 	return out, rows.Err()
+}
+
+// ChangeAccount resets a password (change "reset"; the new one is given back), or
+// shuts an account out or lets it in again ("disable", "enable"). It is for whoever
+// runs the machine and may be used beside a running node; the audit log has it.
+func ChangeAccount(ctx context.Context, cfg Config, login, change string) (password string, err error) {
+	db, err := store.Open(ctx, cfg.database())
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = db.Close() }()
+	return signin.New(db, signin.Config{}).Change(ctx, login, change)
 }

@@ -11,12 +11,47 @@ import (
 )
 
 type hubCmd struct {
+	Run     hubRunCmd     `cmd:"" default:"withargs" help:"Run the hub (the default)."`
+	Account hubAccountCmd `cmd:"" help:"Reset a password, or shut an account out."`
+}
+
+type hubAccountCmd struct {
+	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file, see docs/operations/hub.md."`
+	Change string `arg:"" enum:"reset,disable,enable" help:"reset, disable or enable."`
+	Login  string `arg:"" help:"The account."`
+}
+
+// Run changes an account.
+func (c *hubAccountCmd) Run(ctx context.Context) error {
+	var cfg hub.Config
+	err := config.Load(c.Config, &cfg)
+	if err != nil {
+		return err
+	}
+	password, err := hub.ChangeAccount(ctx, cfg, c.Login, c.Change)
+	return changed(c.Login, c.Change, password, err)
+}
+
+// changed says what became of an account.
+func changed(login, change, password string, err error) error {
+	if err != nil {
+		return err
+	}
+	if change == "reset" {
+		fmt.Printf("new password of %s, shown once: %s\n", login, password)
+		return nil
+	}
+	fmt.Printf("%s: %sd\n", login, change)
+	return nil
+}
+
+type hubRunCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file, see docs/operations/hub.md."`
 	Check  bool   `help:"Build everything from the configuration, open no socket, and end."`
 }
 
 // Run runs a hub until it is told to stop.
-func (c *hubCmd) Run(ctx context.Context, log *slog.Logger) error {
+func (c *hubRunCmd) Run(ctx context.Context, log *slog.Logger) error {
 	var cfg hub.Config
 	err := config.Load(c.Config, &cfg)
 	if err != nil {

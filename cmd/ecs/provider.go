@@ -16,8 +16,9 @@ import (
 )
 
 type providerCmd struct {
-	Run    providerRunCmd    `cmd:"" default:"withargs" help:"Run the node (the default)."`
-	Enroll providerEnrollCmd `cmd:"" help:"Get this node's certificate, once, with a one-time token."`
+	Run     providerRunCmd     `cmd:"" default:"withargs" help:"Run the node (the default)."`
+	Enroll  providerEnrollCmd  `cmd:"" help:"Get this node's certificate, once, with a one-time token."`
+	Account providerAccountCmd `cmd:"" help:"Reset a password, or shut an account out."`
 }
 
 type providerConfig struct {
@@ -91,6 +92,22 @@ func (c *providerEnrollCmd) Run(ctx context.Context) error {
 	}
 	fmt.Println("enrolled; start the node with «ecs provider -c " + c.Config + "»")
 	return nil
+}
+
+type providerAccountCmd struct {
+	providerConfig
+	Change string `arg:"" enum:"reset,disable,enable" help:"reset, disable or enable."`
+	Login  string `arg:"" help:"The account."`
+}
+
+// Run changes an account.
+func (c *providerAccountCmd) Run(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	password, err := provider.ChangeAccount(ctx, cfg, c.Login, c.Change)
+	return changed(c.Login, c.Change, password, err)
 }
 
 type mailCmd struct {

@@ -193,3 +193,16 @@ func actor(ctx context.Context) string {
 	}
 	return a.Login
 }
+
+// Change does what an administrator's command line asks for: "reset" gives a new
+// password, "disable" and "enable" none.
+func (s *Service) Change(ctx context.Context, login, change string) (password string, err error) {
+	switch change {
+	case "reset":
+		return s.Reset(ctx, login)
+	case "disable", "enable":
+		return "", s.Disable(ctx, login, change == "disable")
+	default:
+		return "", fmt.Errorf("signin: no change %q: use reset, disable or enable", change)
+	}
+}

@@ -91,11 +91,15 @@ func TestCheck(t *testing.T) {
 		if !errors.Is(err, ErrCredentials) {
 			t.Fatalf("disabled: %v", err)
 		}
-		err = s.Disable(t.Context(), "alice", false)
+		_, err = s.Change(t.Context(), "alice", "enable")
 		if err != nil {
 			t.Fatal(err)
 		}
-		p2, err := s.Reset(t.Context(), "alice")
+		_, err = s.Change(t.Context(), "alice", "delete")
+		if err == nil {
+			t.Fatal("a change that does not exist was made")
+		}
+		p2, err := s.Change(t.Context(), "alice", "reset")
 		if err != nil || p2 == p {
 			t.Fatalf("reset: %v", err)
 		}
