@@ -142,7 +142,7 @@ func readSource(ctx context.Context, q sqldb.Querier, id string) (source, error)
 }
 
 func (s *source) check(now time.Time) error {
-	if s.until.After(now) {
+	if s.until.IsZero() || s.until.After(now) { // zero: open-ended, see program.Source
 		return nil
 	}
 	return &Refused{Code: CodeLapsed, Reason: fmt.Sprintf("the authority of source %s ended on %s: renew it first", s.id, s.until.Format(time.DateOnly))}
