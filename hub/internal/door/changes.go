@@ -19,8 +19,8 @@ import (
 )
 
 // getChanges answers with a page of the provider's log. With wait it holds the
-// request until the log grows; whether the provider may still have it is asked
-// again each second, so that a suspension is told at once.
+// request until the log grows; whether the certificate is still good is asked
+// again each second, so that a revocation is told at once.
 func (d *Door) getChanges(w http.ResponseWriter, r *http.Request, c caller) {
 	after, limit, wait, err := changesQuery(r.URL.Query())
 	if err != nil {
@@ -102,7 +102,7 @@ func (d *Door) await(r *http.Request, provider string, after uint64, wait time.D
 		if r.Context().Err() != nil {
 			return r.Context().Err()
 		}
-		_, whoErr := d.who(r)
+		_, whoErr := d.whoEvenSuspended(r)
 		if whoErr != nil {
 			return whoErr
 		}

@@ -109,7 +109,7 @@ func New(cfg Config) (*Door, error) {
 	}
 	d.mux.Handle("/v1/enrol", d.only(http.MethodPost, http.HandlerFunc(d.postEnrol)))
 	d.mux.Handle("/v1/renew", d.only(http.MethodPost, http.HandlerFunc(d.postRenew)))
-	d.mux.Handle("/v1/changes", d.only(http.MethodGet, d.node(d.getChanges)))
+	d.mux.Handle("/v1/changes", d.only(http.MethodGet, d.nodeEvenSuspended(d.getChanges)))
 	d.mux.Handle("/v1/acks", d.only(http.MethodPost, d.nodeEvenSuspended(d.postAck)))
 	d.mux.Handle("/v1/feedback", d.only(http.MethodPost, d.node(d.postFeedback)))
 	d.mux.HandleFunc("/taxii2/", d.taxii)
@@ -164,6 +164,14 @@ func (d *Door) who(r *http.Request) (caller, error) {
 	return caller{node: n, provider: p}, err
 }
 
+func (d *Door) whoEvenSuspended(r *http.Request) (caller, error) {
+	c, err := d.who(r)
+	if errors.Is(err, program.ErrSuspended) {
+		err = nil
+	}
+	return c, err
+}
+
 func (d *Door) node(next func(http.ResponseWriter, *http.Request, caller)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := d.who(r)
@@ -175,12 +183,13 @@ func (d *Door) node(next func(http.ResponseWriter, *http.Request, caller)) http.
 	})
 }
 
-// nodeEvenSuspended is for receipts: a suspended provider still says what it
-// loaded and removed, so that the ledger stays true.
+// nodeEvenSuspended is for the log and for receipts: recalls still have to reach
+// a suspended provider, and it still says what it loaded and removed. The desk
+// sees to it that the log gives it nothing new.
 func (d *Door) nodeEvenSuspended(next func(http.ResponseWriter, *http.Request, caller)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := d.who(r)
-		if err != nil && !errors.Is(err, program.ErrSuspended) {
+		c, err := d.whoEvenSuspended(r)
+		if err != nil {
 			d.failWith(w, r, err)
 			return
 		}

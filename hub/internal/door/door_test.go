@@ -383,12 +383,29 @@ func request(t *testing.T) []byte {
 	return csr
 }
 
-// A suspension is told within a second (or so, on a busy machine), also to a
-// request that waits.
+// A suspended provider follows its log, so that recalls reach it, and gives
+// receipts; feedback and TAXII are refused. A revocation is told within a second
+// (or so, on a busy machine), also to a request that waits.
 func TestSuspension(t *testing.T) {
 	h := start(t, sqldbtest.Lite(t, open))
 	n := h.enrol(t, "north")
 	must(t, h.program.Move(t.Context(), staff, "north", program.Operational, "good reason"))
+	must(t, h.program.Move(t.Context(), staff, "north", program.Suspended, "good reason"))
+	status, _, _ := n.send(t, "GET", "/v1/changes", nil)
+	if status != 200 {
+		t.Fatalf("a suspended provider's log: %d", status)
+	}
+	status, _, _ = n.send(t, "POST", "/v1/acks", contract.SignedAck{})
+	if status != 204 {
+		t.Fatalf("a suspended provider's receipt: %d", status)
+	}
+	n.want(t, 403, "suspended", "POST", "/v1/feedback", []byte("{}"))
+	for _, path := range []string{"/taxii2/", "/taxii2/north/collections/indicators/objects/", "/taxii2/north/checkpoint"} {
+		status, body, _ := n.send(t, "GET", path, nil)
+		if status != 403 || !strings.Contains(string(body), `"suspended"`) {
+			t.Fatalf("%s of a suspended provider: %d %s", path, status, body)
+		}
+	}
 	type answer struct {
 		status int
 		body   string
@@ -409,24 +426,13 @@ func TestSuspension(t *testing.T) {
 	for len(h.door.waiting) == 0 {
 		time.Sleep(5 * time.Millisecond)
 	}
-	must(t, h.program.Move(t.Context(), staff, "north", program.Suspended, "good reason"))
+	must(t, h.program.Move(t.Context(), as("ott", "accrediting_official"), "north", program.Operational, "good reason"))
+	must(t, h.program.Revoke(t.Context(), staff, certs.Serial(n.cert.SerialNumber), "the machine was lost"))
 	begun <- time.Now()
 	a := <-got
-	if a.status != 403 || !strings.Contains(a.body, `"suspended"`) || a.after > 10*time.Second {
+	if a.status != 403 || !strings.Contains(a.body, `"certificate-revoked"`) || a.after > 10*time.Second {
 		t.Fatalf("after %v: %d %s", a.after, a.status, a.body)
 	}
-	n.want(t, 403, "suspended", "GET", "/v1/changes", nil)
-	n.want(t, 403, "suspended", "POST", "/v1/feedback", []byte("{}"))
-	status, _, _ := n.send(t, "POST", "/v1/acks", contract.SignedAck{})
-	if status != 204 {
-		t.Fatalf("a suspended provider's receipt: %d", status)
-	}
-	must(t, h.program.Move(t.Context(), as("ott", "accrediting_official"), "north", program.Operational, "good reason"))
-	status, _, _ = n.send(t, "GET", "/v1/changes", nil)
-	if status != 200 {
-		t.Fatalf("reinstated: %d", status)
-	}
-	must(t, h.program.Revoke(t.Context(), staff, certs.Serial(n.cert.SerialNumber), "the machine was lost"))
 	n.want(t, 403, "certificate-revoked", "GET", "/v1/changes", nil)
 	n.want(t, 403, "certificate-revoked", "POST", "/v1/acks", contract.SignedAck{})
 	csr, err := certs.Request(n.key, "node-1")

@@ -42,7 +42,7 @@ var problems = []struct {
 	{program.ErrUnknown, Problem{403, "certificate-unknown", "The certificate is not in the hub's books.", "Enrol again."}},
 	{program.ErrTooLate, Problem{403, "certificate-too-old", "The certificate ended too long ago to renew.", "Ask the hub's operator for a new token and enrol again."}},
 	{program.ErrExpired, Problem{403, "certificate-expired", "The certificate has ended.", "Renew it at /v1/renew."}},
-	{program.ErrSuspended, Problem{403, "suspended", "The provider is suspended: nothing is delivered.", "Ask the hub's operator. Indicators in force stay until they end or are recalled by the operator's word."}},
+	{program.ErrSuspended, Problem{403, "suspended", "The provider is suspended: nothing new is delivered.", "Ask the hub's operator. Go on reading /v1/changes: recalls and checkpoints still come there."}},
 	{program.ErrInactive, Problem{403, "not-in-program", "The provider is not accredited, or has left the program.", "Ask the hub's operator."}},
 	{release.ErrProvider, Problem{403, "not-in-program", "The provider is not accredited, or has left the program.", "Ask the hub's operator."}},
 	{release.ErrAck, Problem{422, "ack-refused", "The receipt cannot be believed and changed nothing.", "Do not send it again: load the list anew and acknowledge that."}},

@@ -201,7 +201,7 @@ func (p *Program) NodeByCertificate(ctx context.Context, q sqldb.Querier, c *x50
 		return Node{}, Provider{}, err
 	}
 	switch {
-	case !x.State.Follows() && x.State != Suspended:
+	case !x.State.Follows():
 		return Node{}, Provider{}, inactive(x)
 	case p.cfg.Now().After(n.NotAfter):
 		return n, x, ErrExpired

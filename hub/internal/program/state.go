@@ -45,9 +45,9 @@ var States = []State{
 func (s State) Active() bool { return s == Accredited || s == Operational }
 
 // Follows reports whether nodes of a provider in this state may follow its log.
-// One that is leaving still does: its removals have to arrive, and nothing new
-// is released to it.
-func (s State) Follows() bool { return s.Active() || s == Terminating }
+// One that is suspended or leaving still does: recalls have to arrive, and
+// nothing new is released to it (hub/internal/release).
+func (s State) Follows() bool { return s.Active() || s == Suspended || s == Terminating }
 
 type way struct {
 	from, to State
@@ -129,7 +129,7 @@ func (p *Program) moveIn(ctx context.Context, tx *sql.Tx, acct signin.Account, i
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE provider SET state = $2 WHERE id = $1", id, string(to))
+	_, err = tx.ExecContext(ctx, "UPDATE provider SET state = $2, withdrawn = 0 WHERE id = $1", id, string(to))
 	if err != nil {
 		return fmt.Errorf("program: move %s: %w", id, err)
 	}

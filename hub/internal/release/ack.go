@@ -183,6 +183,7 @@ func book(ctx context.Context, tx *sql.Tx, provider string, a *contract.Ack, now
 		for _, svc := range r.Services.Each() {
 			_, err = tx.ExecContext(ctx, `UPDATE delivery SET refused = $4, reason = $5, loaded = CASE WHEN loaded = $4 THEN 0 ELSE loaded END
 				WHERE item = $1 AND provider = $2 AND service = $3 AND add_seq > $6 AND add_seq <= $7 AND removed = 0
+				AND (remove_seq = 0 OR remove_seq > $7)
 				AND (refused = 0 OR refused < loaded)`,
 				r.ID.String(), provider, int64(svc), at, r.Reason.String(), from, to)
 			if err != nil {
@@ -237,8 +238,8 @@ func loadedAfterAll(ctx context.Context, tx *sql.Tx, provider string, a *contrac
 		return err
 	}
 	for _, k := range now {
-		_, err = tx.ExecContext(ctx, `UPDATE delivery SET loaded = $4 WHERE item = $1 AND provider = $2 AND service = $3`,
-			k.item, provider, int64(k.svc), at)
+		_, err = tx.ExecContext(ctx, `UPDATE delivery SET loaded = $4 WHERE item = $1 AND provider = $2 AND service = $3
+			AND add_seq > $5 AND add_seq <= $6 AND (remove_seq = 0 OR remove_seq > $6)`, k.item, provider, int64(k.svc), at, int64(a.From), int64(a.Sequence))
 		if err != nil {
 			return err
 		}

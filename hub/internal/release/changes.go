@@ -44,21 +44,46 @@ func (d *Desk) Changes(ctx context.Context, provider string, after uint64, limit
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
+	for {
+		page, err := d.changes(ctx, f, provider, after, limit)
+		if errors.Is(err, errMoved) {
+			continue // it was suspended, or reinstated, while the page was made
+		}
+		d.forget(provider, err)
+		return page, err
+	}
+}
+
+var errMoved = errors.New("release: the provider's state changed meanwhile")
+
+func (d *Desk) changes(ctx context.Context, f *follower, provider string, after uint64, limit int) (contract.Page, error) {
 	var page contract.Page
 	var fresh *contract.Checkpoint // to be stored
 	var head uint64
+	var got portionOf
 	last := after
+	state, err := stateOf(ctx, d.db, provider)
+	if err != nil {
+		return page, err
+	}
+	if frozen(state) {
+		_, err = d.withhold(ctx, provider)
+		if err != nil {
+			return page, err
+		}
+	}
 	now := d.clock.now()
-	err := d.db.Read(ctx, func(tx *sql.Tx) error {
+	err = d.db.Read(ctx, func(tx *sql.Tx) error {
 		var err error
-		head, err = openLog(ctx, tx, provider)
+		head, err = openLog(ctx, tx, provider, state)
 		if err != nil {
 			return err
 		}
-		page.Entries, page.More, err = entries(ctx, tx, provider, after, head, limit, now)
+		got, page.More, err = entries(ctx, tx, provider, after, head, limit, now)
 		if err != nil {
 			return err
 		}
+		page.Entries = got.entries
 		if page.More {
 			last = page.Entries[len(page.Entries)-1].Seq
 			return nil
@@ -73,15 +98,18 @@ func (d *Desk) Changes(ctx context.Context, provider string, after uint64, limit
 		return err
 	})
 	if err != nil {
-		d.forget(provider, err)
 		return contract.Page{}, err
 	}
 	if len(page.Entries) == 0 && fresh == nil {
 		return page, nil
 	}
 	err = d.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := openLog(ctx, tx, provider, state)
+		if err != nil {
+			return err
+		}
 		if len(page.Entries) > 0 {
-			err := handedOver(ctx, tx, provider, after, last, head, now)
+			err = handedOver(ctx, tx, provider, after, last, head, got.again, now)
 			if err != nil {
 				return err
 			}
@@ -89,7 +117,7 @@ func (d *Desk) Changes(ctx context.Context, provider string, after uint64, limit
 		if fresh == nil {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO checkpoint (provider, seq, issued, expires, count, root, note)
+		_, err = tx.ExecContext(ctx, `INSERT INTO checkpoint (provider, seq, issued, expires, count, root, note)
 			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (provider, seq, issued) DO NOTHING`,
 			provider, int64(fresh.Sequence), sqldb.Time(fresh.Issued), sqldb.Time(fresh.Expires),
 			int64(fresh.Count), fresh.Root.String(), page.Checkpoint)
@@ -101,24 +129,38 @@ func (d *Desk) Changes(ctx context.Context, provider string, after uint64, limit
 	return page, nil
 }
 
-// openLog gives the head of a provider's log. Who is suspended goes on reading
-// it, since removals have to arrive; who has left the program does not.
-func openLog(ctx context.Context, tx *sql.Tx, provider string) (uint64, error) {
-	var head int64
+// stateOf gives a provider's state. Who is suspended or leaving goes on reading
+// its log, since removals have to arrive; who has left the program does not.
+func stateOf(ctx context.Context, q sqldb.Querier, provider string) (string, error) {
 	var state string
-	err := tx.QueryRowContext(ctx, `SELECT head, state FROM provider WHERE id = $1`, provider).Scan(&head, &state)
+	err := q.QueryRowContext(ctx, `SELECT state FROM provider WHERE id = $1`, provider).Scan(&state)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("%w: %s", ErrProvider, provider)
+		return "", fmt.Errorf("%w: %s", ErrProvider, provider)
 	}
+	if err != nil {
+		return "", fmt.Errorf("release: provider %s: %w", provider, err)
+	}
+	switch state {
+	case "OPERATIONAL", "ACCREDITED", suspended, terminating:
+		return state, nil
+	default:
+		return "", fmt.Errorf("%w: %s is %s", ErrProvider, provider, state)
+	}
+}
+
+// openLog gives the head of a provider's log, while its state is still the one
+// for which a page is made.
+func openLog(ctx context.Context, tx *sql.Tx, provider, state string) (uint64, error) {
+	var head int64
+	var now string
+	err := tx.QueryRowContext(ctx, `SELECT head, state FROM provider WHERE id = $1`, provider).Scan(&head, &now)
 	if err != nil {
 		return 0, fmt.Errorf("release: provider %s: %w", provider, err)
 	}
-	switch state {
-	case "OPERATIONAL", "ACCREDITED", "SUSPENDED", "TERMINATING":
-		return uint64(head), nil
-	default:
-		return 0, fmt.Errorf("%w: %s is %s", ErrProvider, provider, state)
+	if now != state {
+		return 0, errMoved
 	}
+	return uint64(head), nil
 }
 
 // forget drops the fold of what is no provider, so that unknown names cost no
@@ -136,11 +178,12 @@ func (d *Desk) forget(provider string, err error) {
 // item, or when it only says that something is not in force of which the asker
 // has no earlier entry. The entry at the head always goes along, so that the
 // last entry's number is the checkpoint's.
-func entries(ctx context.Context, tx *sql.Tx, provider string, after, head uint64, limit int, now time.Time) (out []contract.Entry, more bool, err error) {
+func entries(ctx context.Context, tx *sql.Tx, provider string, after, head uint64, limit int, now time.Time) (out portionOf, more bool, err error) {
 	// Subqueries that give one value each are looked up row by row, in the order
 	// of the log, whatever the planner knows or does not know about the table.
-	rows, err := tx.QueryContext(ctx, `SELECT e.seq, e.services, o.body FROM (
-			SELECT seq, services, item, modified FROM entry x
+	rows, err := tx.QueryContext(ctx, `SELECT e.seq, e.services, o.body, e.item, e.first FROM (
+			SELECT seq, services, item, modified,
+				(SELECT min(f.seq) FROM entry f WHERE f.provider = $1 AND f.item = x.item) AS first FROM entry x
 			WHERE provider = $1 AND seq > $2 AND seq <= $3
 			AND (seq = $3 OR (
 				seq = (SELECT max(l.seq) FROM entry l WHERE l.provider = $1 AND l.item = x.item AND l.seq <= $3)
@@ -150,36 +193,54 @@ func entries(ctx context.Context, tx *sql.Tx, provider string, after, head uint6
 		JOIN object o ON o.item = e.item AND o.modified = e.modified ORDER BY e.seq`,
 		provider, int64(after), int64(head), sqldb.Time(now.Add(-skew)), int64(limit)+1)
 	if err != nil {
-		return nil, false, fmt.Errorf("release: read the log of %s: %w", provider, err)
+		return out, false, fmt.Errorf("release: read the log of %s: %w", provider, err)
 	}
 	defer func() { _ = rows.Close() }()
 	size := 0
 	for rows.Next() {
 		var e contract.Entry
-		var seq int64
-		var body string
-		err = rows.Scan(&seq, &e.Services, &body)
+		var seq, first int64
+		var body, item string
+		err = rows.Scan(&seq, &e.Services, &body, &item, &first)
 		if err != nil {
-			return nil, false, err
+			return out, false, err
 		}
 		size += len(body)
-		if len(out) == limit || (len(out) > 0 && size > pageBytes) {
+		if len(out.entries) == limit || (len(out.entries) > 0 && size > pageBytes) {
 			return out, true, nil
 		}
 		e.Seq, e.Object = uint64(seq), json.RawMessage(body)
-		out = append(out, e)
+		out.entries = append(out.entries, e)
+		if uint64(first) <= after {
+			out.again = append(out.again, item)
+		}
 	}
 	return out, false, rows.Err()
 }
 
+// portionOf the log is what a page takes of it.
+type portionOf struct {
+	entries []contract.Entry
+	again   []string // items that also have entries before the page
+}
+
 // handedOver books additions as delivered and removals as sent, but for what the
-// page, made when the log ended at head, left out.
-func handedOver(ctx context.Context, tx *sql.Tx, provider string, after, last, head uint64, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE delivery SET delivered = $4 WHERE provider = $1 AND add_seq > $2 AND add_seq <= $3
-		AND delivered = 0 AND until > $5 AND (remove_seq = 0 OR remove_seq > $6)`,
+// page, made when the log ended at head, left out: what an entry behind the page
+// speaks for is handed out with that entry.
+func handedOver(ctx context.Context, tx *sql.Tx, provider string, after, last, head uint64, again []string, now time.Time) error {
+	const fresh = `delivered = 0 AND until > $5 AND (remove_seq = 0 OR remove_seq > $6)`
+	_, err := tx.ExecContext(ctx, `UPDATE delivery SET delivered = $4 WHERE provider = $1 AND add_seq > $2 AND add_seq <= $3 AND `+fresh+`
+		AND (SELECT max(l.seq) FROM entry l WHERE l.provider = $1 AND l.item = delivery.item AND l.seq <= $6) <= $3`,
 		provider, int64(after), int64(last), sqldb.Time(now), sqldb.Time(now.Add(-skew)), int64(head))
 	if err != nil {
 		return err
+	}
+	for _, item := range again {
+		_, err = tx.ExecContext(ctx, `UPDATE delivery SET delivered = $4 WHERE provider = $1 AND item = $2 AND add_seq <= $3 AND `+fresh,
+			provider, item, int64(last), sqldb.Time(now), sqldb.Time(now.Add(-skew)), int64(head))
+		if err != nil {
+			return err
+		}
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE delivery SET removal_sent = $4 WHERE provider = $1 AND remove_seq > 0
 		AND remove_seq > $2 AND remove_seq <= $3 AND removal_sent = 0 AND removed = 0`, provider, int64(after), int64(last), sqldb.Time(now))

@@ -58,7 +58,8 @@ type Desk struct {
 
 	// Providers with receipts whose items are not all moved to IN_FORCE yet.
 	unsettled map[string]struct{}
-	settled   bool // all providers were looked at once since the start
+	withheld  map[string]standing // frozen providers from which nothing is left to withhold
+	settled   bool                // all providers were looked at once since the start
 }
 
 // New makes a desk on the hub's database.
@@ -98,14 +99,15 @@ func New(db *sqldb.DB, cfg Config) (*Desk, error) {
 	return &Desk{
 		db: db, cfg: cfg, rules: string(signed),
 		clock: clock{wall: cfg.Now}, lists: map[string]*follower{},
-		unsettled: map[string]struct{}{},
+		unsettled: map[string]struct{}{}, withheld: map[string]standing{},
 	}, nil
 }
 
 // Rules gives the feedback rules that the desk hands out.
 func (d *Desk) Rules() contract.Rules { return d.cfg.Rules }
 
-// Run expires items, settles receipts and wakes waiters until ctx ends. What
+// Run expires items, withholds from suspended providers, settles receipts and
+// wakes waiters until ctx ends. What
 // fails is logged and tried again at the next tick.
 func (d *Desk) Run(ctx context.Context) error {
 	t := time.NewTicker(d.cfg.Tick)
@@ -124,6 +126,10 @@ func (d *Desk) tick(ctx context.Context) {
 	_, err := d.Expire(ctx)
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("release: expire items", "error", err)
+	}
+	err = d.withholdAll(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: withhold from providers", "error", err)
 	}
 	err = d.settle(ctx)
 	if err != nil && ctx.Err() == nil {

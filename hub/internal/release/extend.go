@@ -17,7 +17,8 @@ import (
 // It is a second approval like any other, by a release authority who had no
 // other part in the item. The targets get a version of their own with the same
 // words, so that a TAXII client that asks for what was added since its last
-// visit finds it. What a target has already is left as it is.
+// visit finds it. What a target has already is left as it is; what was withheld
+// or withdrawn from it while it was suspended can be sent again.
 func (d *Desk) Extend(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
 	var out Outcome
 	err := d.act(ctx, acct, reason, []string{roleAuthority}, func(tx *sql.Tx, reason string) error {
@@ -68,14 +69,12 @@ func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
 	}
 	var lines []Target // what the log is to say: old and new services together
 	for _, t := range ok {
-		had, back, err := reach(ctx, r.tx, it.ID, t.Provider)
+		had, err := reach(ctx, r.tx, it.ID, t.Provider)
 		if err != nil {
 			return out, err
 		}
 		fresh := t.Services &^ had
 		switch {
-		case back:
-			out.Refused = append(out.Refused, Refused{Target: t, Reason: "the item was taken back from this provider"})
 		case fresh == 0:
 			out.Refused = append(out.Refused, Refused{Target: t, Reason: "the provider has it for these services already"})
 		default:
@@ -108,25 +107,22 @@ func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
 	return out, nil
 }
 
-// reach tells for which services a provider has an item in its log, and whether
-// it was taken back from there.
-func reach(ctx context.Context, tx *sql.Tx, id contract.ID, provider string) (had contract.Services, back bool, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT service, remove_seq FROM delivery WHERE item = $1 AND provider = $2`, id.String(), provider)
+// reach tells for which services a provider's log has an item in force.
+func reach(ctx context.Context, tx *sql.Tx, id contract.ID, provider string) (had contract.Services, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT service FROM delivery WHERE item = $1 AND provider = $2 AND remove_seq = 0`, id.String(), provider)
 	if err != nil {
-		return 0, false, fmt.Errorf("release: extend: %w", err)
+		return 0, fmt.Errorf("release: extend: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var svc contract.Services
-		var removed int64
-		err = rows.Scan(&svc, &removed)
+		err = rows.Scan(&svc)
 		if err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		had |= svc
-		back = back || removed != 0
 	}
-	return had, back, rows.Err()
+	return had, rows.Err()
 }
 
 // nextVersion makes a further version of a released object (STIX 2.1 section
@@ -146,6 +142,7 @@ func nextVersion(ctx context.Context, tx *sql.Tx, id contract.ID, now time.Time,
 	if !x.Modified.After(was) {
 		x.Modified = was.Add(time.Millisecond)
 	}
+	x.Revoked = false // the newest version may be one that took it from a single provider
 	change(x)
 	next, err := x.Canonical()
 	return x, next, err

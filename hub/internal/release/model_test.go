@@ -69,6 +69,7 @@ func balance(rows []*row, overdue time.Duration, provider string, at time.Time) 
 type rowKey struct {
 	id  contract.ID
 	svc contract.Services
+	old int // 0: the newest of its rows; else one that was taken back before it
 }
 
 // machine drives two hubs on one database and two providers.
@@ -135,8 +136,8 @@ func (m *machine) release(rt *rapid.T) {
 		for _, t := range targets {
 			s := m.site(t.Provider)
 			for _, svc := range t.Services.Each() {
-				s.rows[rowKey{id, svc}] = &row{released: time.Now(), until: until[id]}
-				s.order = append(s.order, rowKey{id, svc})
+				s.rows[rowKey{id: id, svc: svc}] = &row{released: time.Now(), until: until[id]}
+				s.order = append(s.order, rowKey{id: id, svc: svc})
 			}
 		}
 	}
@@ -155,7 +156,8 @@ func (m *machine) extend(rt *rapid.T) {
 	}
 	fresh := to.Services
 	for _, svc := range to.Services.Each() {
-		if s.rows[rowKey{id, svc}] != nil {
+		r := s.rows[rowKey{id: id, svc: svc}]
+		if r != nil && r.recalled.IsZero() {
 			fresh &^= svc
 		}
 	}
@@ -171,9 +173,36 @@ func (m *machine) extend(rt *rapid.T) {
 		rt.Fatalf("%+v, want %s", out, fresh)
 	}
 	for _, svc := range fresh.Each() {
-		s.rows[rowKey{id, svc}] = &row{released: time.Now(), until: m.until[id]}
-		s.order = append(s.order, rowKey{id, svc})
+		k := rowKey{id: id, svc: svc}
+		if s.rows[k] != nil {
+			s.rows[rowKey{id, svc, len(s.rows)}] = s.rows[k]
+			s.order = slices.DeleteFunc(s.order, func(o rowKey) bool { return o == k })
+		}
+		s.rows[k] = &row{released: time.Now(), until: m.until[id]}
+		s.order = append(s.order, k)
 	}
+}
+
+// suspend freezes a provider, or withdraws everything from it, and reinstates it.
+func (m *machine) suspend(rt *rapid.T) {
+	d, s := m.step(rt)
+	all := rapid.Bool().Draw(rt, "withdraw")
+	m.w.setState(m.t, s.provider, "SUSPENDED")
+	if all {
+		_, err := d.Withdraw(m.t.Context(), olga, s.provider, why)
+		must(m.t, err)
+	} else {
+		must(m.t, d.withholdAll(m.t.Context()))
+	}
+	now := time.Now()
+	for _, r := range s.rows {
+		waiting := r.delivered.IsZero() && r.loaded.IsZero() && r.refused.IsZero()
+		if (all || waiting) && r.recalled.IsZero() && r.removed.IsZero() && !past(r.until, now) {
+			r.recalled = now
+		}
+	}
+	time.Sleep(time.Millisecond)
+	m.w.setState(m.t, s.provider, "OPERATIONAL")
 }
 
 func (m *machine) site(provider string) *site {
@@ -199,7 +228,7 @@ func (m *machine) recall(rt *rapid.T) {
 	must(m.t, d.Recall(m.t.Context(), bob, Ref{ID: id}, why))
 	for _, s := range m.sites {
 		for k, r := range s.rows {
-			if k.id == id {
+			if k.id == id && r.recalled.IsZero() {
 				r.recalled = time.Now()
 			}
 		}
@@ -219,7 +248,7 @@ func (m *machine) read(rt *rapid.T, s *site, limit int, lost bool) (more bool) {
 		x, err := contract.ParseIndicator(e.Object)
 		must(m.t, err)
 		for _, svc := range e.Services.Each() {
-			r := s.rows[rowKey{x.ID, svc}]
+			r := s.rows[rowKey{id: x.ID, svc: svc}]
 			if r == nil {
 				rt.Fatalf("%s got %s for %s, which was never released to it", s.provider, x.ID, svc)
 			}
@@ -262,7 +291,7 @@ func (m *machine) ack(rt *rapid.T) {
 	s.sent = append(s.sent, signed)
 	now := time.Now()
 	for k, r := range s.rows {
-		has := s.services[k.id].Has(k.svc)
+		has := s.services[k.id].Has(k.svc) && k.old == 0
 		switch {
 		case !has && r.removed.IsZero() && (past(r.until, s.point.Issued) || !r.recalled.IsZero()):
 			r.removed = now
@@ -372,7 +401,7 @@ func model(t *testing.T, db *sqldb.DB) {
 			m.sites = append(m.sites, &site{node: w.node(p), rows: map[rowKey]*row{}})
 		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"release": m.release, "extend": m.extend, "recall": m.recall, "page": m.page, "ack": m.ack, "again": m.again,
+			"release": m.release, "extend": m.extend, "recall": m.recall, "suspend": m.suspend, "page": m.page, "ack": m.ack, "again": m.again,
 			"sleep": m.sleep, "restart": m.restart, "forget": m.forget, "": m.check,
 		})
 		for _, b := range m.past {

@@ -29,6 +29,7 @@ type entry struct {
 	modified int64
 	services contract.Services // 0 takes out of force
 	fresh    contract.Services // those of them that get a row in the ledger
+	gone     contract.Services // services whose rows in the ledger end here
 	leaf     string
 	until    int64
 }
@@ -77,8 +78,18 @@ func (s *shelf) enter(x *contract.Indicator, body []byte, t Target, fresh contra
 func (s *shelf) remove(x *contract.Indicator, body []byte, providers []string) {
 	s.version(x, body)
 	for _, p := range providers {
-		s.entries[p] = append(s.entries[p], entry{item: x.ID.String(), modified: sqldb.Time(x.Modified), until: sqldb.Time(x.ValidUntil)})
+		s.entries[p] = append(s.entries[p], entry{
+			item: x.ID.String(), modified: sqldb.Time(x.Modified), gone: contract.AllServices, until: sqldb.Time(x.ValidUntil),
+		})
 	}
+}
+
+// narrow leaves an item in force at a provider for fewer services than before.
+func (s *shelf) narrow(x *contract.Indicator, body []byte, t Target, gone contract.Services) {
+	s.version(x, body)
+	s.enter(x, body, t, 0)
+	es := s.entries[t.Provider]
+	es[len(es)-1].gone = gone
 }
 
 // flush numbers and writes everything. Providers are taken in one order, so
@@ -135,11 +146,11 @@ func (s *shelf) book(ctx context.Context, tx *sql.Tx, provider string, es []entr
 		for _, svc := range e.fresh.Each() {
 			rows = append(rows, []any{e.item, provider, int64(svc), seq, e.until, now})
 		}
-		if e.services != 0 {
+		if e.gone == 0 {
 			continue
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE delivery SET remove_seq = $3, removal_queued = $4
-			WHERE item = $1 AND provider = $2 AND remove_seq = 0`, e.item, provider, seq, now)
+			WHERE item = $1 AND provider = $2 AND remove_seq = 0 AND (service & $5) <> 0`, e.item, provider, seq, now, int64(e.gone))
 		if err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@ var (
 	carl2 = signin.Account{Login: "carol.authority", Person: "Carol", Roles: []string{"release_authority"}}
 	gil   = signin.Account{Login: "gil", Person: "Gil", Roles: []string{"gfi_officer"}, Scope: "nsa"}
 	subs  = signin.Account{Login: "sam", Person: "Sam", Roles: []string{"pmo_analyst", "release_authority"}}
+	olga  = signin.Account{Login: "olga", Person: "Olga", Roles: []string{"accrediting_official"}}
 	root  = signin.Account{Login: "root", Person: "Rita", Roles: []string{"system_admin"}}
 )
 
@@ -66,7 +67,7 @@ func newWorld(t testing.TB, db *sqldb.DB) *world {
 	w := &world{db: db, cfg: Config{Signer: signer, Creator: creator}, verify: verifier, keys: map[string]*ecdsa.PrivateKey{}}
 	w.restart(t)
 	must(t, db.Write(t.Context(), func(tx *sql.Tx) error {
-		for _, a := range []signin.Account{ann, bob, carol, dave, ann2, carl2, gil, subs, root} {
+		for _, a := range []signin.Account{ann, bob, carol, dave, ann2, carl2, gil, subs, olga, root} {
 			w.exec(t, tx, `INSERT INTO account (login, person, roles, scope, password, created) VALUES ($1, $2, $3, $4, '', 0)`,
 				a.Login, a.Person, strings.Join(a.Roles, ","), a.Scope)
 		}
@@ -109,6 +110,14 @@ func (w *world) provider(t testing.TB, id, state string, services contract.Servi
 			id, state, int64(services), int64(ceiling))
 		w.exec(t, tx, `INSERT INTO node (serial, provider, name, certificate, not_after, issued) VALUES ($1, $2, $2, $3, 0, 0)`,
 			"serial-"+id, id, base64.StdEncoding.EncodeToString(der))
+		return nil
+	}))
+}
+
+func (w *world) setState(t testing.TB, provider, state string) {
+	t.Helper()
+	must(t, w.db.Write(t.Context(), func(tx *sql.Tx) error {
+		w.exec(t, tx, `UPDATE provider SET state = $2, withdrawn = 0 WHERE id = $1`, provider, state)
 		return nil
 	}))
 }

@@ -66,6 +66,7 @@ CREATE TABLE provider (
     not_before  bigint NOT NULL,
     not_after   bigint NOT NULL,
     head        bigint NOT NULL DEFAULT 0,-- highest sequence number of its log
+    withdrawn   bigint NOT NULL DEFAULT 0,-- since when nothing may be in force there
     created     bigint NOT NULL
 );
 -- Each change of a provider's or an entity's state, never changed.
@@ -256,7 +257,8 @@ CREATE TABLE entry (
 CREATE INDEX entry_item ON entry (provider, item, seq);
 
 -- The delivery ledger: one row for each (item, provider, service), each state's
--- moment kept, so that it can be read as of any date.
+-- moment kept, so that it can be read as of any date. What a provider got again
+-- after it was withheld or withdrawn there has a further row.
 CREATE TABLE delivery (
     item          text NOT NULL REFERENCES item (id),
     provider      text NOT NULL REFERENCES provider (id),
@@ -272,7 +274,7 @@ CREATE TABLE delivery (
     removal_queued bigint NOT NULL DEFAULT 0,
     removal_sent  bigint NOT NULL DEFAULT 0,
     removed       bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (item, provider, service)
+    PRIMARY KEY (item, provider, service, add_seq)
 );
 CREATE INDEX delivery_add ON delivery (provider, add_seq);
 CREATE INDEX delivery_remove ON delivery (provider, remove_seq) WHERE remove_seq > 0 AND removed = 0;
