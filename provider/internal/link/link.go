@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -161,7 +162,7 @@ func (l *Link) Wake() {
 
 // follow is the loop that receives.
 func (l *Link) follow(ctx context.Context) {
-	pause := pauses{first: 100 * time.Millisecond, last: 30 * time.Second}
+	pause := pauses{first: 100 * time.Millisecond, last: 10 * time.Second}
 	wait := time.Duration(0)
 	for ctx.Err() == nil {
 		err := l.once(ctx, wait)
@@ -469,14 +470,15 @@ func (l *Link) saveConfirmed(ctx context.Context, a contract.Ack) error {
 	return nil
 }
 
-// pauses are growing waits between attempts.
+// pauses are growing waits between attempts, each between half and all of its
+// length, so that nodes that lost the hub at once do not come back at once.
 type pauses struct{ first, last, now time.Duration }
 
 func (p *pauses) reset() { p.now = 0 }
 
 func (p *pauses) sleep(ctx context.Context) {
 	p.now = min(max(2*p.now, p.first), p.last)
-	t := time.NewTimer(p.now)
+	t := time.NewTimer(p.now/2 + rand.N(p.now/2))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
