@@ -71,6 +71,9 @@ type Config struct {
 	// customer above 60 percent, by day.
 	Feedback Rules `yaml:"feedback"`
 
+	// Sources are who gives indicators; added or changed at each start. Those that
+	// are not listed stay as they are.
+	Sources []Source `yaml:"sources"`
 	// Accounts are made at the first start that lists them, with a password that
 	// is shown once.
 	Accounts []Account `yaml:"accounts"`
@@ -88,6 +91,18 @@ type Rules struct {
 	MinEvents    int           `yaml:"min_events"`
 	MaxShare     int           `yaml:"max_share"`  // percent
 	DayLength    time.Duration `yaml:"day_length"` // shorter than 24 h in a demonstration only
+}
+
+// Source is who gives indicators, and under which agreement.
+type Source struct {
+	ID             string       `yaml:"id"` // short name: a-z, 0-9 and dash
+	Name           string       `yaml:"name"`
+	Agency         string       `yaml:"agency"`
+	Authority      string       `yaml:"authority"`       // agreement or law
+	AuthorityUntil time.Time    `yaml:"authority_until"` // nothing is taken or released from then on; absent: open-ended
+	Purpose        string       `yaml:"purpose"`
+	Ceiling        contract.TLP `yaml:"ceiling"`     // strictest marking that it may give here
+	Reliability    string       `yaml:"reliability"` // Admiralty scale, A to F
 }
 
 // Account is a person's account. Two accounts of one person count as one.

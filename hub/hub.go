@@ -64,6 +64,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Up)) erro
 	if err == nil && h.metrics != nil {
 		err = h.metrics.Listen()
 	}
+	if err == nil {
+		err = h.begin(ctx)
+	}
 	if err != nil {
 		return errors.Join(err, h.console.Close(), h.door.Close())
 	}
@@ -91,6 +94,7 @@ type house struct {
 	door      *httpd.Server
 	metrics   *httpd.Server
 	passwords []Password
+	begin     func(context.Context) error // what changes state, once the listeners are open
 	group     lifecycle.Group
 }
 
@@ -162,16 +166,6 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 		return nil, err
 	}
 	people := signin.New(h.db, signin.Config{Cookie: "ecs-hub", Secure: tlsConsole != nil, Public: console.Public, Page: page})
-	h.passwords, err = accounts(ctx, people, cfg.Accounts)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Demonstration {
-		err = sample(ctx, h.db, registry)
-		if err != nil {
-			return nil, err
-		}
-	}
 	counts, err := feedback.New(h.db, feedback.Config{Rules: cfg.rules(), Log: log})
 	if err != nil {
 		return nil, err
@@ -203,11 +197,24 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 		h.group.Add("metrics", h.metrics.Run)
 	}
 
-	// What runs. A delivery that the last process left half read is finished first.
-	err = in.Resume(ctx)
-	if err != nil {
-		return nil, err
+	// What a start changes, and Check does not: a password that nobody has seen
+	// would be lost.
+	h.begin = func(ctx context.Context) error {
+		var err error
+		h.passwords, err = accounts(ctx, people, cfg.Accounts)
+		if err == nil {
+			err = sources(ctx, h.db, registry, cfg.Sources)
+		}
+		if err == nil && cfg.Demonstration {
+			err = sample(ctx, h.db, registry)
+		}
+		if err == nil {
+			err = in.Resume(ctx) // a delivery that the last process left half read
+		}
+		return err
 	}
+
+	// What runs.
 	h.group.Add("program", registry.Run)
 	h.group.Add("release", desk.Run)
 	h.group.Add("certificate", server.Run)
@@ -276,6 +283,33 @@ func accounts(ctx context.Context, people *signin.Service, list []Account) ([]Pa
 		out = append(out, Password{Login: a.Login, Person: a.Person, Password: password, Roles: a.Roles})
 	}
 	return out, nil
+}
+
+// sources brings those of the configuration into the registry.
+func sources(ctx context.Context, db *sqldb.DB, registry *program.Program, list []Source) error {
+	by := signin.Account{Login: "configuration", Person: "configuration", Roles: []string{"system_admin"}}
+	for _, c := range list {
+		want := program.Source{
+			ID: c.ID, Name: c.Name, Agency: c.Agency, Authority: c.Authority, AuthorityUntil: c.AuthorityUntil.UTC(),
+			Purpose: c.Purpose, Ceiling: c.Ceiling, Reliability: c.Reliability,
+		}
+		have, err := program.GetSource(ctx, db, c.ID)
+		if err != nil && !errors.Is(err, program.ErrNotFound) {
+			return err
+		}
+		want.Created = have.Created
+		if err == nil && have.AuthorityUntil.Equal(want.AuthorityUntil) {
+			want.AuthorityUntil = have.AuthorityUntil
+			if have == want {
+				continue
+			}
+		}
+		err = registry.PutSource(ctx, by, want)
+		if err != nil {
+			return fmt.Errorf("hub: configuration: sources: %w", err)
+		}
+	}
+	return nil
 }
 
 func warningLists(ctx context.Context, cfg Config, log *slog.Logger) (*policy.Lists, error) {

@@ -84,6 +84,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Up)) erro
 	if err == nil {
 		err = h.link.Open(ctx) // the last good list is in force before the first packet
 	}
+	if err == nil {
+		err = h.begin(ctx)
+	}
 	if err != nil {
 		return errors.Join(err, h.console.Close())
 	}
@@ -121,6 +124,7 @@ type house struct {
 	console   *httpd.Server
 	metrics   *httpd.Server
 	passwords []Password
+	begin     func(context.Context) error // makes accounts
 	group     lifecycle.Group
 	log       *slog.Logger
 }
@@ -291,15 +295,20 @@ func (h *house) buildConsole(ctx context.Context) error {
 		secure = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}}
 	}
 	people := signin.New(h.db, signin.Config{Cookie: "ecs-provider", Secure: secure != nil, Public: console.Public, Page: page})
-	for _, a := range cfg.Accounts {
-		password, err := people.Create(ctx, signin.Account{Login: a.Login, Person: a.Person, Roles: a.Roles, Scope: a.Scope})
-		if errors.Is(err, signin.ErrExists) {
-			continue
+	// Accounts are made when the node starts, not when it is checked: a password
+	// that nobody has seen would be lost.
+	h.begin = func(ctx context.Context) error {
+		for _, a := range cfg.Accounts {
+			password, err := people.Create(ctx, signin.Account{Login: a.Login, Person: a.Person, Roles: a.Roles, Scope: a.Scope})
+			if errors.Is(err, signin.ErrExists) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("provider: account %s: %w", a.Login, err)
+			}
+			h.passwords = append(h.passwords, Password{Login: a.Login, Person: a.Person, Password: password, Roles: a.Roles})
 		}
-		if err != nil {
-			return fmt.Errorf("provider: account %s: %w", a.Login, err)
-		}
-		h.passwords = append(h.passwords, Password{Login: a.Login, Person: a.Person, Password: password, Roles: a.Roles})
+		return nil
 	}
 	p := pages{h}
 	handler, err := console.New(console.Config{
