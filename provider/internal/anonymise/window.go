@@ -44,6 +44,7 @@ type Config struct {
 // Service makes windows and keeps their state.
 type Service struct {
 	cfg   Config
+	fresh chan struct{} // rules have come that Run has not seen
 	mu    sync.Mutex
 	rules contract.Rules
 }
@@ -53,7 +54,7 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Service{cfg: cfg, rules: cfg.Rules}
+	return &Service{cfg: cfg, fresh: make(chan struct{}, 1), rules: cfg.Rules}
 }
 
 // SetRules takes the hub's rules; link has verified their signature.
@@ -61,6 +62,10 @@ func (s *Service) SetRules(r contract.Rules) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = r
+	select {
+	case s.fresh <- struct{}{}:
+	default:
+	}
 }
 
 // Rules gives the rules in force.
@@ -84,6 +89,7 @@ func (s *Service) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.fresh: // a day may be shorter than Run thought
 		case <-time.After(max(wait, time.Second)):
 		}
 	}
