@@ -3,9 +3,11 @@ package indicator
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
+	"ecs/contract"
 	"ecs/internal/audit"
 	"ecs/internal/sqldb"
 )
@@ -44,7 +46,10 @@ func Move(ctx context.Context, tx *sql.Tx, it *Item, to State, actor, reason str
 	detail := map[string]any{"from": it.State, "to": to, "reason": reason}
 	if to == Purged {
 		detail["pattern_sha256"] = PatternKey(it.Pattern)
-		err = purge(ctx, tx, &next)
+		err = mayPurge(ctx, tx, it, now)
+		if err == nil {
+			err = purge(ctx, tx, &next)
+		}
 		if err != nil {
 			return err
 		}
@@ -156,6 +161,65 @@ func write(ctx context.Context, tx *sql.Tx, it *Item, now time.Time) error {
 	return nil
 }
 
+// mayPurge refuses to purge what a provider may still have in force: it was handed
+// out, and neither has its validity ended nor has the removal been confirmed.
+func mayPurge(ctx context.Context, tx *sql.Tx, it *Item, now time.Time) error {
+	var n int
+	err := tx.QueryRowContext(ctx, `SELECT count(DISTINCT provider) FROM delivery WHERE item = $1 AND removed = 0 AND until > $2
+		AND (delivered > 0 OR loaded > 0)`, it.ID.String(), sqldb.Time(now)).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
+	}
+	if n > 0 {
+		return &GuardError{To: Purged, Why: fmt.Sprintf("%d providers have not confirmed its removal; wait for their receipts, or for its end", n)}
+	}
+	return nil
+}
+
+// tombstone is the pattern of a purged object: RFC 2606 sees to it that nothing
+// ever matches.
+const tombstone = "[domain-name:value = 'purged.invalid']"
+
+// bury replaces the versions that were released by ones that tell nothing but
+// that they are revoked: a provider's log names them for ever.
+func bury(ctx context.Context, tx *sql.Tx, id contract.ID) error {
+	rows, err := tx.QueryContext(ctx, `SELECT modified, body FROM object WHERE item = $1`, id.String())
+	if err != nil {
+		return err
+	}
+	bodies := map[int64]string{}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var modified int64
+		var body string
+		err = rows.Scan(&modified, &body)
+		if err != nil {
+			return err
+		}
+		x, err := contract.ParseIndicator([]byte(body))
+		if err != nil {
+			return err
+		}
+		x.Pattern, x.Summary, x.Revoked = tombstone, "", true
+		empty, err := x.Canonical()
+		if err != nil {
+			return err
+		}
+		bodies[modified] = string(empty)
+	}
+	err = errors.Join(rows.Err(), rows.Close())
+	if err != nil {
+		return err
+	}
+	for modified, body := range bodies {
+		_, err = tx.ExecContext(ctx, `UPDATE object SET body = $3 WHERE item = $1 AND modified = $2`, id.String(), modified, body)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // purge empties everything that tells the content; the identifier, the states
 // and the decisions stay as a tombstone.
 func purge(ctx context.Context, tx *sql.Tx, it *Item) error {
@@ -163,6 +227,10 @@ func purge(ctx context.Context, tx *sql.Tx, it *Item) error {
 	_, err := tx.ExecContext(ctx, `UPDATE item_source SET original = '', reference = '' WHERE item = $1`, it.ID.String())
 	if err != nil {
 		return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
+	}
+	err = bury(ctx, tx, it.ID)
+	if err != nil {
+		return fmt.Errorf("indicator: purge the objects of %s: %w", it.ID, err)
 	}
 	_, err = tx.ExecContext(ctx, `DELETE FROM finding WHERE item = $1`, it.ID.String())
 	if err != nil {

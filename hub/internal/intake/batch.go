@@ -122,7 +122,7 @@ type source struct {
 }
 
 // readSource reads a source and refuses one that may not deliver now (program
-// event I1, behaviours S1 and S2).
+// event I1, behaviors S1 and S2).
 func readSource(ctx context.Context, q sqldb.Querier, id string) (source, error) {
 	s := source{id: id}
 	var authority, purpose string

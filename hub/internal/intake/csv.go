@@ -16,7 +16,7 @@ import (
 )
 
 // csvColumns are the columns that a header may name, in any order. A column that
-// we do not know refuses the file: it could be a misspelt marking.
+// we do not know refuses the file: it could be a misspelled marking.
 var csvColumns = []string{
 	"value", "pattern", "type", "category", "confidence", "tlp", "valid_from", "valid_until", "observed", "summary",
 	"context", "reference", "action", "disclosure", "notify", "enforce", "display",

@@ -127,8 +127,10 @@ func (p *producer) judge(e *entry, raw []byte) (*ready, *Refusal) {
 		technical = append(technical, indicator.Finding{Code: policy.CodeCut, Severity: indicator.Warn, Detail: cut, At: p.now})
 	}
 	if e.unknown != "" {
-		technical = append(technical, indicator.Finding{Code: CodeMarking, Severity: indicator.Warn, At: p.now,
-			Detail: policy.Printable("the source marked it "+e.unknown+", which is not known here; it was taken as the strictest that the source may give", 400)})
+		technical = append(technical, indicator.Finding{
+			Code: CodeMarking, Severity: indicator.Warn, At: p.now,
+			Detail: policy.Printable("the source marked it "+e.unknown+", which is not known here; it was taken as the strictest that the source may give", 400),
+		})
 	}
 	switch {
 	case r.private:

@@ -203,7 +203,7 @@ func (in *Intake) resume(ctx context.Context, id string) error {
 	defer c.release()
 	rep, err := in.run(ctx, src, b, c, nil)
 	if err == nil {
-		in.cfg.Log.Info("delivery resumed", "batch", id, "accepted", rep.Accepted, "refused", rep.Refused)
+		in.cfg.Log.Info("delivery resumed", slog.Any("batch", id), slog.Any("accepted", rep.Accepted), slog.Any("refused", rep.Refused))
 	}
 	return err
 }

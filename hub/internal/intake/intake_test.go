@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -262,6 +263,37 @@ func acs(end, classification, privileges string) string {
 		`","created":"2026-01-01T00:00:00Z","extensions":{"` + stix.ACSExtension + `":{"identifier":"isa:guide.19001.ACS3-00000000-0000-4000-8000-000000000001",` +
 		`"create_date_time":"2026-01-01T00:00:00Z","responsible_entity_custodian":"USA.DHS.US-CERT","policy_reference":"urn:isa:policy:acs:ns:v3.0?privdefault=deny&sharedefault=deny",` +
 		`"control_set":{"classification":"` + classification + `"},"access_privilege":[` + privileges + `]}}}`
+}
+
+// A warning that only a weak source names an item goes when a better one does; a
+// further delivery with personal data leaves none beside an item without.
+func TestSecondSource(t *testing.T) {
+	sqldbtest.Each(t, open, func(t *testing.T, db *sqldb.DB) {
+		addSources(t, db)
+		execute(t, db, `UPDATE source SET reliability = 'D' WHERE id = 'two'`)
+		in := newIntake(t, db)
+		weak := func() bool {
+			t.Helper()
+			fs, err := indicator.Findings(t.Context(), db, items(t, db)[0].ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(fs, func(f indicator.Finding) bool { return f.Code == policy.CodeUncorrobated })
+		}
+		submit(t, in, "weak", intake.CSV, "value\na.example\n")
+		submit(t, in, "two", intake.CSV, "value\na.example\n#\n")
+		if !weak() {
+			t.Error("two weak sources do not back each other")
+		}
+		submit(t, in, "one", intake.CSV, "value,context\na.example,\"call (703) 555-0123\"\n")
+		if weak() {
+			t.Error("a better source named it and the warning stays")
+		}
+		src, err := indicator.Sources(t.Context(), db, items(t, db)[0].ID)
+		if err != nil || len(src) != 3 || src[0].Original == "" || src[2].Original != "" {
+			t.Errorf("sources: %+v, %v", src, err)
+		}
+	})
 }
 
 func TestDamagedBundles(t *testing.T) {

@@ -176,7 +176,7 @@ func TestRefusedAsAWhole(t *testing.T) {
 		{"no purpose", "bare", intake.CSV, good, intake.CodeAuthority},
 		{"lapsed authority", "late", intake.CSV, good, intake.CodeLapsed},
 		{"unknown format", "one", "xlsx", good, intake.CodeFormat},
-		{"misspelt column", "one", intake.CSV, "value,tpl\na.example,red\n", intake.CodeFormat},
+		{"misspelled column", "one", intake.CSV, "value,tpl\na.example,red\n", intake.CodeFormat},
 		{"column twice", "one", intake.CSV, "value,value\n", intake.CodeFormat},
 		{"no value", "one", intake.CSV, "tlp\n", intake.CodeFormat},
 		{"UTF-16", "one", intake.CSV, "\xff\xfev\x00\n\x00", intake.CodeUTF8},

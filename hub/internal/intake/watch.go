@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,7 +66,7 @@ func (in *Intake) look(ctx context.Context, dir string, files map[string]seen) {
 	sources, err := os.ReadDir(dir)
 	if err != nil {
 		in.metrics.foldersSkipped.Add(1)
-		in.cfg.Log.Error("watched folder cannot be read", "error", err)
+		in.cfg.Log.Error("watched folder cannot be read", slog.Any("error", err))
 		return
 	}
 	present := map[string]bool{}
@@ -76,7 +77,7 @@ func (in *Intake) look(ctx context.Context, dir string, files map[string]seen) {
 		entries, err := os.ReadDir(filepath.Join(dir, s.Name()))
 		if err != nil {
 			in.metrics.foldersSkipped.Add(1)
-			in.cfg.Log.Error("a source's folder cannot be read", "source", s.Name(), "error", err)
+			in.cfg.Log.Error("a source's folder cannot be read", slog.Any("source", s.Name()), slog.Any("error", err))
 			continue
 		}
 		for _, e := range entries {
@@ -133,7 +134,7 @@ func (in *Intake) consider(ctx context.Context, source, path string, e fs.DirEnt
 		files[path] = was
 		if ctx.Err() == nil {
 			in.cfg.Log.Error("a file of the watched folder could not be taken; it will be tried again",
-				"source", source, "file", filepath.Base(path), "error", err)
+				slog.Any("source", source), slog.Any("file", filepath.Base(path)), slog.Any("error", err))
 		}
 		return
 	}

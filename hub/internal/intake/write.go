@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/policy"
 	"ecs/internal/audit"
 	"ecs/internal/sqldb"
 )
@@ -130,6 +132,12 @@ func (w *writer) item(rows *rows, r *ready, known map[string]*indicator.Item, me
 		was = known[r.key]
 	} else {
 		w.next.Duplicate++
+		if r.private { // what would have stopped at the gate is not kept beside an item that passed it
+			src.Original = ""
+		}
+		if strong(w.src.reliability) {
+			rows.backed = append(rows.backed, was.ID.String())
+		}
 		it, f := merge(was, r)
 		if it != nil {
 			known[r.key], merged[r.key] = it, it
@@ -141,6 +149,12 @@ func (w *writer) item(rows *rows, r *ready, known map[string]*indicator.Item, me
 	rows.source = append(rows.source, []any{
 		was.ID.String(), src.Batch, src.Place, src.Source, src.Reference, int64(src.TLP), src.Original, sqldb.Time(src.At),
 	})
+}
+
+// strong reports whether a source of this reliability (Admiralty scale) can back
+// what weak ones named.
+func strong(reliability string) bool {
+	return reliability == "A" || reliability == "B" || reliability == "C"
 }
 
 // CodeStricter is the finding of an item that a further source marked stricter
@@ -245,7 +259,10 @@ func lookup(ctx context.Context, tx *sql.Tx, keys []any, out map[string]*indicat
 }
 
 // rows are what one portion adds, table by table.
-type rows struct{ item, source, finding, refusal [][]any }
+type rows struct {
+	item, source, finding, refusal [][]any
+	backed                         []any // items that a second, better source named
+}
 
 func (r *rows) write(ctx context.Context, tx *sql.Tx, most int) error {
 	err := insert(ctx, tx, most, `item (`+indicator.Columns+`)`, r.item, "")
@@ -260,6 +277,13 @@ func (r *rows) write(ctx context.Context, tx *sql.Tx, most int) error {
 	err = insert(ctx, tx, most, `finding (item, code, severity, detail, at)`, r.finding, ` ON CONFLICT (item, code, detail) DO NOTHING`)
 	if err != nil {
 		return err
+	}
+	for some := range slices.Chunk(r.backed, most-1) {
+		_, err = tx.ExecContext(ctx, `DELETE FROM finding WHERE code = $1 AND item IN (`+marks(2, len(some))+`)`,
+			append([]any{policy.CodeUncorrobated}, some...)...)
+		if err != nil {
+			return fmt.Errorf("intake: back findings: %w", err)
+		}
 	}
 	return insert(ctx, tx, most, `refusal (batch, number, place, code, reason, excerpt)`, r.refusal, "")
 }

@@ -41,6 +41,20 @@ func (c *Checker) Privacy(s *Subject, now time.Time) []indicator.Finding {
 	return r.found
 }
 
+// InValue reports whether a privacy finding is about the indicator itself: no
+// redaction of its texts answers it.
+func InValue(f indicator.Finding) bool {
+	return indicator.IsPrivacy(f.Code) && strings.HasPrefix(f.Detail, "value:")
+}
+
+// PrivateText looks for personal data in texts alone.
+func PrivateText(summary, context string, now time.Time) []indicator.Finding {
+	r := report{at: now}
+	privateText(&r, "summary", summary)
+	privateText(&r, "context", context)
+	return r.found
+}
+
 func privateValue(r *report, a observable.Atom) {
 	switch a.Kind {
 	case observable.Mail:

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -74,7 +75,7 @@ func (d *Desk) Acknowledge(ctx context.Context, provider, serial string, signed 
 		return err
 	}
 	if ack.Problem != contract.None {
-		d.cfg.Log.Warn("release: a provider kept its old list", "provider", provider, "problem", ack.Problem.String(), "sequence", ack.Sequence)
+		d.cfg.Log.Warn("release: a provider kept its old list", slog.Any("provider", provider), slog.String("problem", ack.Problem.String()), slog.Any("sequence", ack.Sequence))
 	}
 	if unsettled {
 		d.mu.Lock()

@@ -15,8 +15,21 @@ import (
 
 // Privacy records the privacy officer's determination on an item in
 // PRIVACY_GATE and lets it go on as far as the automatic steps reach. For
-// [indicator.Necessary] the reason has to say which element stays and why.
+// [indicator.Necessary] the reason has to say which element stays and why. With
+// [indicator.Removed] the item's texts are emptied, see [Desk.Redact].
 func (d *Desk) Privacy(ctx context.Context, acct signin.Account, ref Ref, what indicator.Determination, reason string) error {
+	return d.privacy(ctx, acct, ref, what, Redaction{}, reason)
+}
+
+// Redact is the determination [indicator.Removed]: the item's texts become those
+// that the privacy officer gives, or empty, and what the sources had delivered is
+// no longer kept. Texts that still look like personal data are refused, and so is
+// the whole when the indicator itself is personal data.
+func (d *Desk) Redact(ctx context.Context, acct signin.Account, ref Ref, text Redaction, reason string) error {
+	return d.privacy(ctx, acct, ref, indicator.Removed, text, reason)
+}
+
+func (d *Desk) privacy(ctx context.Context, acct signin.Account, ref Ref, what indicator.Determination, text Redaction, reason string) error {
 	return d.act(ctx, acct, reason, []string{rolePrivacy}, func(tx *sql.Tx, reason string) error {
 		it, err := open(ctx, tx, ref, indicator.PrivacyGate)
 		if err != nil {
@@ -35,6 +48,12 @@ func (d *Desk) Privacy(ctx context.Context, acct signin.Account, ref Ref, what i
 			return err
 		}
 		it.Privacy, it.PrivacyNote = what, reason
+		if what == indicator.Removed {
+			err = d.clean(ctx, tx, acct, &it, text)
+			if err != nil {
+				return err
+			}
+		}
 		return indicator.Advance(ctx, tx, &it, acct.Login, reason)
 	})
 }

@@ -125,19 +125,19 @@ func (d *Desk) Run(ctx context.Context) error {
 func (d *Desk) tick(ctx context.Context) {
 	_, err := d.Expire(ctx)
 	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error("release: expire items", "error", err)
+		d.cfg.Log.Error("release: expire items", slog.Any("error", err))
 	}
 	err = d.withholdAll(ctx)
 	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error("release: withhold from providers", "error", err)
+		d.cfg.Log.Error("release: withhold from providers", slog.Any("error", err))
 	}
 	err = d.settle(ctx)
 	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error("release: settle receipts", "error", err)
+		d.cfg.Log.Error("release: settle receipts", slog.Any("error", err))
 	}
 	err = d.look(ctx)
 	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error("release: look for new log entries", "error", err)
+		d.cfg.Log.Error("release: look for new log entries", slog.Any("error", err))
 	}
 }
 

@@ -26,10 +26,14 @@ var (
 	// ErrFindings means that findings of severity stop are not overridden by two
 	// persons yet.
 	ErrFindings = errors.New("release: findings forbid this; two persons have to override them with reasons, or the item has to go back")
+	// ErrPersonal means that a determination REMOVED would leave personal data.
+	ErrPersonal = errors.New("release: personal data would stay; determine NECESSARY and say why, or return or reject the item")
 	// ErrNoTarget means that every target was refused; the reasons stand in the
 	// [Outcome].
 	ErrNoTarget = errors.New("release: no provider may receive the item; see the reason at each target")
-	errObject   = errors.New("release: the item cannot be written as an object for providers")
+	// ErrText means that a text cannot be stored or shown.
+	ErrText   = errors.New("release: the text is refused")
+	errObject = errors.New("release: the item cannot be written as an object for providers")
 	// ErrProvider means that there is no such provider, or that it left the program.
 	ErrProvider = errors.New("release: no such provider in the program")
 	// ErrAck means that a receipt cannot be believed and changed nothing.
@@ -54,6 +58,12 @@ type Target struct {
 type Refused struct {
 	Target
 	Reason string
+}
+
+// Redaction is what a privacy officer puts in the place of an item's texts.
+type Redaction struct {
+	Summary string // releasable, at most [contract.MaxSummary] bytes
+	Context string // for analysts, at most 16 KiB
 }
 
 // Outcome tells what a second approval did. Released lists what went out, with
