@@ -127,7 +127,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	x, ok := access.Explain(err)
 	if !ok {
-		a.Log.ErrorContext(r.Context(), "API request failed", "path", r.URL.Path, "error", err)
+		a.Log.ErrorContext(r.Context(), "API request failed", slog.Any("path", r.URL.Path), slog.Any("error", err))
 	}
 	problem(w, x)
 }

@@ -7,6 +7,6 @@
 //
 // Invariants: who may see what is asked of hub/internal/access, and whether an act
 // is permitted is decided by the package that does it; a request with a field
-// that we do not know is refused, because it could be a misspelt restriction; an
+// that we do not know is refused, because it could be a misspelled restriction; an
 // error is always problem+json (RFC 9457) and says what to do next.
 package api

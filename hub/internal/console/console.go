@@ -125,7 +125,7 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (c *console) explain(r *http.Request, err error) access.Explanation {
 	x, ok := access.Explain(err)
 	if !ok {
-		c.Log.ErrorContext(r.Context(), "console request failed", "path", r.URL.Path, "error", err)
+		c.Log.ErrorContext(r.Context(), "console request failed", slog.Any("path", r.URL.Path), slog.Any("error", err))
 	}
 	return x
 }
@@ -157,7 +157,7 @@ func (c *console) page(r *http.Request, section string) *web.Page {
 func (c *console) mine(r *http.Request, a signin.Account) int64 {
 	count, err := c.count(r, a)
 	if err != nil { // the navigation can do without its number
-		c.Log.WarnContext(r.Context(), "items cannot be counted", "error", err)
+		c.Log.WarnContext(r.Context(), "items cannot be counted", slog.Any("error", err))
 		return 0
 	}
 	var n int64

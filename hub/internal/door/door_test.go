@@ -186,8 +186,12 @@ func (h *hub) register(t *testing.T, id string) {
 		who signin.Account
 		to  program.State
 	}{
-		{staff, program.EligibilityReview}, {as("dee", "accrediting_official"), program.Eligible}, {staff, program.MOANegotiation},
-		{staff, program.MOAInForce}, {as("abe", "assessor"), program.SecurityValidation}, {as("abe", "assessor"), program.Validated},
+		{staff, program.EligibilityReview},
+		{as("dee", "accrediting_official"), program.Eligible},
+		{staff, program.MOANegotiation},
+		{staff, program.MOAInForce},
+		{as("abe", "assessor"), program.SecurityValidation},
+		{as("abe", "assessor"), program.Validated},
 	} {
 		must(t, h.program.Move(t.Context(), s.who, id, s.to, "as the test has it"))
 	}
@@ -346,13 +350,13 @@ func TestRefusals(t *testing.T) {
 	n.want(t, 400, "token-not-wanted", "POST", "/v1/renew", contract.Enrolment{Token: "x"})
 	n.want(t, 413, "too-large", "POST", "/v1/feedback", bytes.Repeat([]byte("a"), maxFeedback+1))
 	n.want(t, 400, "bad-json", "POST", "/v1/acks", []byte("{"))
-	req, err := http.NewRequestWithContext(t.Context(), "POST", h.url+"/v1/feedback", strings.NewReader("a=b"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/v1/feedback", strings.NewReader("a=b"))
 	must(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := n.http.Do(req)
 	must(t, err)
 	_ = resp.Body.Close()
-	if resp.StatusCode != 415 {
+	if resp.StatusCode != http.StatusUnsupportedMediaType {
 		t.Errorf("a form: %d", resp.StatusCode)
 	}
 	h.counts.fail, h.desk.fail = &feedback.Refused{Code: feedback.Schema, Cell: 3}, fmt.Errorf("%w: secret cause", release.ErrAck)
@@ -503,7 +507,7 @@ func TestGzip(t *testing.T) {
 	}
 	h := start(t, sqldbtest.Lite(t, open))
 	n := h.enrol(t, "north")
-	req, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/v1/changes", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/v1/changes", nil)
 	must(t, err)
 	req.Header.Set("Accept-Encoding", "gzip") // asked for by hand: not unpacked by the client
 	resp, err := n.http.Do(req)

@@ -2,6 +2,7 @@ package door
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -35,7 +36,7 @@ func FuzzReadJSON(f *testing.F) {
 	f.Add(strings.Repeat("[", 10_000))
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, into := range []any{&contract.Enrolment{}, &contract.SignedAck{}} {
-			r := httptest.NewRequest("POST", "/v1/enrol", strings.NewReader(body))
+			r := httptest.NewRequest(http.MethodPost, "/v1/enrol", strings.NewReader(body))
 			err := readJSON(r, into)
 			if err == nil && !json.Valid([]byte(body)) {
 				t.Fatalf("accepted %q", body)

@@ -34,7 +34,7 @@ var words = func() map[string]bool {
 	return out
 }()
 
-// clean is the second line of defence behind [contract.ParseWindow] and knows
+// clean is the second line of defense behind [contract.ParseWindow] and knows
 // nothing of its schema: outside of a closed vocabulary and of identifiers the
 // bytes may hold whole numbers and JSON's own signs alone. So no address, mail
 // address, host name or other text can hide in them, wherever it stands.

@@ -132,7 +132,7 @@ func (l *Ledger) Accept(ctx context.Context, provider string, body []byte) error
 	}
 	var r *Refused
 	if errors.As(err, &r) {
-		l.cfg.Log.Warn("feedback: window refused", "provider", provider, "code", string(r.Code), "cell", r.Cell)
+		l.cfg.Log.Warn("feedback: window refused", slog.Any("provider", provider), slog.Any("code", string(r.Code)), slog.Any("cell", r.Cell))
 		bookErr := l.db.Write(ctx, func(tx *sql.Tx) error { return l.refuse(ctx, tx, provider, body, r) })
 		if bookErr != nil {
 			return errors.Join(err, bookErr)

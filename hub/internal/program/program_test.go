@@ -68,8 +68,14 @@ func (h *house) accredited(t *testing.T, id string) {
 		acct signin.Account
 		to   State
 	}{
-		{analyst, EligibilityReview}, {decider, Eligible}, {analyst, MOANegotiation}, {analyst, MOAInForce},
-		{assessor, SecurityValidation}, {assessor, Remediation}, {assessor, SecurityValidation}, {assessor, Validated},
+		{analyst, EligibilityReview},
+		{decider, Eligible},
+		{analyst, MOANegotiation},
+		{analyst, MOAInForce},
+		{assessor, SecurityValidation},
+		{assessor, Remediation},
+		{assessor, SecurityValidation},
+		{assessor, Validated},
 	} {
 		must(t, h.Move(t.Context(), s.acct, id, s.to, "as the test has it"))
 	}
