@@ -218,6 +218,7 @@ func (s *Service) Withdraw(ctx context.Context, customer int32, services contrac
 			if err != nil {
 				return err
 			}
+			defer func() { _ = rows.Close() }() // again below, before the next query
 			var days []contract.Day
 			for rows.Next() {
 				var d contract.Day

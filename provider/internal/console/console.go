@@ -121,7 +121,7 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrInvalid):
 		c.pages.Fail(w, p, http.StatusUnprocessableEntity, "Refused", sentence(err), "Go back, change what you entered, and send it again.")
 	default:
-		c.Log.ErrorContext(r.Context(), "console request failed", "path", r.URL.Path, "error", err)
+		c.Log.ErrorContext(r.Context(), "console request failed", slog.Any("path", r.URL.Path), slog.Any("error", err))
 		c.pages.Fail(w, p, http.StatusInternalServerError, "Something failed", "The program could not do this. Nothing was changed.", "Try again; if it fails again, the operator's log says why.")
 	}
 }
@@ -149,7 +149,7 @@ func (c *console) page(r *http.Request, section string) *web.Page {
 		var err error
 		s, err = c.Overview.Status(r.Context())
 		if err != nil { // the navigation can do without its numbers
-			c.Log.WarnContext(r.Context(), "status cannot be read", "error", err)
+			c.Log.WarnContext(r.Context(), "status cannot be read", slog.Any("error", err))
 		}
 	}
 	add := func(what act, text, href, icon string, waiting int64) {

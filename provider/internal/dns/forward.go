@@ -397,7 +397,7 @@ func (sh *shard) failure(p *pending) {
 	if !p.stream {
 		sh.answerBack() // sh.fail may be in use
 	}
-	sh.q.Parse(p.msg)
+	_ = sh.q.Parse(p.msg) // it parsed when it came
 	ede := wire.EDENoReachable
 	if p.network {
 		ede = wire.EDENetwork

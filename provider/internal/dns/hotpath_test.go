@@ -75,8 +75,10 @@ func testConfig(t testing.TB) Config {
 	}))
 	book := customer.NewHolder()
 	book.Set(customer.NewBook([]customer.Row{
-		{Customer: customer.Customer{ID: 1, DNS: customer.Block, Answer: customer.SinkholeAddress},
-			Prefixes: append(addrs(blockAddr), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))},
+		{
+			Customer: customer.Customer{ID: 1, DNS: customer.Block, Answer: customer.SinkholeAddress},
+			Prefixes: append(addrs(blockAddr), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")),
+		},
 		{Customer: customer.Customer{ID: 2, DNS: customer.Block, Answer: customer.NXDomain}, Prefixes: addrs(nxAddr)},
 		{Customer: customer.Customer{ID: 3, DNS: customer.Block, Answer: customer.NoData}, Prefixes: addrs(nodataAddr)},
 		{Customer: customer.Customer{ID: 4, DNS: customer.Watch}, Prefixes: addrs(watchAddr)},
@@ -288,24 +290,32 @@ func TestHeaderAndEDNS(t *testing.T) {
 		msg   []byte
 		check func(m *mdns.Msg) bool
 	}{
-		{"flags copied", blockAddr, query(t, "bad.example.", mdns.TypeA, func(m *mdns.Msg) { m.CheckingDisabled = true; m.RecursionDesired = false; m.AuthenticatedData = true }),
+		{
+			"flags copied", blockAddr, query(t, "bad.example.", mdns.TypeA, func(m *mdns.Msg) { m.CheckingDisabled = true; m.RecursionDesired = false; m.AuthenticatedData = true }),
 			func(m *mdns.Msg) bool {
 				return m.CheckingDisabled && !m.RecursionDesired && !m.AuthenticatedData && len(m.Answer) == 1
-			}},
-		{"DO copied", blockAddr, query(t, "bad.example.", mdns.TypeA, func(m *mdns.Msg) { m.SetEdns0(4096, true) }),
-			func(m *mdns.Msg) bool { return m.IsEdns0().Do() && !m.AuthenticatedData }},
-		{"letter case echoed", blockAddr, query(t, "bAD.eXaMpLe.", mdns.TypeA, nil),
+			},
+		},
+		{
+			"DO copied", blockAddr, query(t, "bad.example.", mdns.TypeA, func(m *mdns.Msg) { m.SetEdns0(4096, true) }),
+			func(m *mdns.Msg) bool { return m.IsEdns0().Do() && !m.AuthenticatedData },
+		},
+		{
+			"letter case echoed", blockAddr, query(t, "bAD.eXaMpLe.", mdns.TypeA, nil),
 			func(m *mdns.Msg) bool {
 				return m.Question[0].Name == "bAD.eXaMpLe." && m.Answer[0].Header().Name == "bAD.eXaMpLe."
-			}},
+			},
+		},
 		{"cookie given back", blockAddr, query(t, "bad.example.", mdns.TypeA, func(m *mdns.Msg) {
 			edns(m)
 			m.IsEdns0().Option = []mdns.EDNS0{&mdns.EDNS0_COOKIE{Code: mdns.EDNS0COOKIE, Cookie: "00112233445566778899aabbccddeeff"}}
 		}), func(m *mdns.Msg) bool { return len(m.IsEdns0().Option) == 2 }},
-		{"EDNS version 1", blockAddr, query(t, "bad.example.", mdns.TypeA, func(m *mdns.Msg) { edns(m); m.IsEdns0().SetVersion(1) }),
+		{
+			"EDNS version 1", blockAddr, query(t, "bad.example.", mdns.TypeA, func(m *mdns.Msg) { edns(m); m.IsEdns0().SetVersion(1) }),
 			func(m *mdns.Msg) bool {
 				return m.Rcode == mdns.RcodeBadVers && m.IsEdns0().Version() == 0 && len(m.Answer) == 0
-			}},
+			},
+		},
 		{"opcode NOTIFY", blockAddr, raw(plain, 2, 0x20), func(m *mdns.Msg) bool { return m.Rcode == mdns.RcodeNotImplemented && m.Opcode == mdns.OpcodeNotify }},
 		{"opcode 15", blockAddr, raw(plain, 2, 0x78), func(m *mdns.Msg) bool { return m.Rcode == mdns.RcodeNotImplemented && m.Opcode == 15 }},
 		{"no question", blockAddr, raw(plain, 5, 0), func(m *mdns.Msg) bool { return m.Rcode == mdns.RcodeFormatError }},
@@ -422,7 +432,8 @@ func TestExceptionLetsAParentMatch(t *testing.T) {
 	h := newHot(t, nil)
 	h.Matches.Set(match.Build([]match.Item{item(child, "www.bad.example"), item(entry(nil), "bad.example")}))
 	h.Customers.Set(customer.NewBook([]customer.Row{{
-		Customer: customer.Customer{ID: 1, DNS: customer.Block}, Prefixes: addrs(blockAddr), Exceptions: []contract.ID{child.ID}}}))
+		Customer: customer.Customer{ID: 1, DNS: customer.Block}, Prefixes: addrs(blockAddr), Exceptions: []contract.ID{child.ID},
+	}}))
 	v, _ := decide(t, h, query(t, "x.www.bad.example.", mdns.TypeA, nil), blockAddr)
 	e := event(h.Sightings)
 	if v != reply || e == nil || e.Indicator == child.ID {

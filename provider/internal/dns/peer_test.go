@@ -184,8 +184,10 @@ func TestSameBytesAsUpstream(t *testing.T) {
 	up := startUnbound(t)
 	cfg.Upstreams = []netip.AddrPort{up}
 	r := start(t, cfg)
-	names := []string{"www.good.example.", "WWW.gOOd.example.", "good.example.", "nothing.example.", "secret.example.", "elsewhere.invalid.", "big.good.example.", ".",
-		"\\000\\255\\.x.good.example.", strings.Repeat(strings.Repeat("x", 63)+".", 3) + "good.example."}
+	names := []string{
+		"www.good.example.", "WWW.gOOd.example.", "good.example.", "nothing.example.", "secret.example.", "elsewhere.invalid.", "big.good.example.", ".",
+		"\\000\\255\\.x.good.example.", strings.Repeat(strings.Repeat("x", 63)+".", 3) + "good.example.",
+	}
 	types := []uint16{mdns.TypeA, mdns.TypeAAAA, mdns.TypeMX, mdns.TypeHTTPS, mdns.TypeTXT, mdns.TypeANY, mdns.TypeSOA, 65280}
 	edits := []func(*mdns.Msg){
 		func(*mdns.Msg) {},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -102,7 +103,7 @@ func (r *Room) Run(ctx context.Context) error {
 				return err
 			}
 			if i == 0 && sock.granted() < r.plan.ReceiveBuffer {
-				r.plan.Log.Warn("dns: receive buffer smaller than asked for; raise net.core.rmem_max", "bytes", sock.granted(), "asked", r.plan.ReceiveBuffer)
+				r.plan.Log.Warn("dns: receive buffer smaller than asked for; raise net.core.rmem_max", slog.Any("bytes", sock.granted()), slog.Any("asked", r.plan.ReceiveBuffer))
 			}
 			socks = append(socks, sock)
 			workers = append(workers, newWorker(r, r.shards[i], sock))
@@ -119,7 +120,7 @@ func (r *Room) Run(ctx context.Context) error {
 		r.group.Go(func() { r.probe(ctx, u) })
 	}
 	close(r.ready)
-	r.plan.Log.Info("dns: serving", "addresses", len(r.addrs), "workers", r.plan.Workers, "upstreams", len(r.ups))
+	r.plan.Log.Info("dns: serving", slog.Int("addresses", len(r.addrs)), slog.Any("workers", r.plan.Workers), slog.Int("upstreams", len(r.ups)))
 	r.sweep(ctx)
 	return nil
 }

@@ -233,7 +233,7 @@ func (y *sysOutbox) send(o *outbox, s *socket, n int) (next, lost int, err error
 			again = false
 			continue
 		}
-		if err == unix.EAGAIN {
+		if err == unix.EAGAIN { //nolint:errorlint // a bare errno, on the hot path
 			return n, lost + n - y.from, err
 		}
 		lost++ // this datagram cannot be sent; those behind it may

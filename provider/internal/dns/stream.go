@@ -97,8 +97,10 @@ func (s *stream) respond(id uint16, msg []byte) {
 // serveStream serves one connection to its end. Each query must come whole
 // within the idle timeout, however its bytes drip.
 func (r *Room) serveStream(ctx context.Context, c net.Conn, from netip.Addr) {
-	s := &stream{conn: c, idle: r.plan.IdleTimeout,
-		slots: make(chan struct{}, r.plan.MaxPipelined), queue: make(chan []byte, r.plan.MaxPipelined)}
+	s := &stream{
+		conn: c, idle: r.plan.IdleTimeout,
+		slots: make(chan struct{}, r.plan.MaxPipelined), queue: make(chan []byte, r.plan.MaxPipelined),
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -257,9 +258,9 @@ func (r *Room) probe(ctx context.Context, u *upstream) {
 		if down != wasDown {
 			wasDown = down
 			if down {
-				r.plan.Log.Warn("dns: upstream does not answer", "upstream", u.addr.String())
+				r.plan.Log.Warn("dns: upstream does not answer", slog.String("upstream", u.addr.String()))
 			} else {
-				r.plan.Log.Info("dns: upstream answers again", "upstream", u.addr.String())
+				r.plan.Log.Info("dns: upstream answers again", slog.String("upstream", u.addr.String()))
 			}
 		}
 		if !down {

@@ -6,7 +6,7 @@
 // Watch.
 //
 // Not its business: what follows from a match (sighting, notice, feedback), what
-// an indicator is (match), whose address it is (customer), behaviour without
+// an indicator is (match), whose address it is (customer), behavior without
 // indicators (a later stage, between matching and storing).
 //
 // Invariants:

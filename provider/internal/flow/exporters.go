@@ -2,6 +2,7 @@ package flow
 
 import (
 	"cmp"
+	"log/slog"
 	"net/netip"
 	"slices"
 
@@ -48,7 +49,7 @@ func (w *worker) admit(x *exporter, from *[16]byte, book *customer.Book) *export
 	if saved != nil {
 		err := x.state.Restore(saved, w.oldestTemplate())
 		if err != nil {
-			w.log.Warn("saved templates of an exporter are not used; it will send them again", "error", err)
+			w.log.Warn("saved templates of an exporter are not used; it will send them again", slog.Any("error", err))
 		}
 	}
 	w.exporters[*from] = x

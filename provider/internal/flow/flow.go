@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -64,7 +65,7 @@ func (f *Flow) Run(ctx context.Context) error {
 	defer close(f.done)
 	err := f.saved.load()
 	if err != nil {
-		f.cfg.Log.Warn("saved templates are not used; exporters will send them again", "error", err)
+		f.cfg.Log.Warn("saved templates are not used; exporters will send them again", slog.Any("error", err))
 	}
 	var conns []*net.UDPConn
 	var addrs []netip.AddrPort
@@ -169,6 +170,6 @@ func (f *Flow) Stored() *store.Counters {
 func (f *Flow) saveTemplates() {
 	err := f.saved.store()
 	if err != nil {
-		f.cfg.Log.Error("templates are not saved; after a restart exporters must send them again", "error", err)
+		f.cfg.Log.Error("templates are not saved; after a restart exporters must send them again", slog.Any("error", err))
 	}
 }

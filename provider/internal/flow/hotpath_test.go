@@ -112,8 +112,10 @@ func TestIngest(t *testing.T) {
 	}{
 		{"out to an address", known, one(testFlow{"192.0.2.1", "203.0.113.1", 40000, 443, 6, 9}), []seen{{1, 1, "192.0.2.1", "203.0.113.1", 443}}},
 		{"in from an address", known, one(testFlow{"203.0.113.1", "192.0.2.1", 443, 40000, 6, 9}), []seen{{1, 1, "192.0.2.1", "203.0.113.1", 443}}},
-		{"both directions are one conversation", known, one(testFlow{"192.0.2.1", "203.0.113.1", 40000, 443, 6, 9}, testFlow{"203.0.113.1", "192.0.2.1", 443, 40000, 6, 9}),
-			[]seen{{1, 1, "192.0.2.1", "203.0.113.1", 443}}},
+		{
+			"both directions are one conversation", known, one(testFlow{"192.0.2.1", "203.0.113.1", 40000, 443, 6, 9}, testFlow{"203.0.113.1", "192.0.2.1", 443, 40000, 6, 9}),
+			[]seen{{1, 1, "192.0.2.1", "203.0.113.1", 443}},
+		},
 		{"policy Block alerts as Watch does", known, one(testFlow{"192.0.2.65", "203.0.113.1", 40000, 443, 6, 9}), []seen{{1, 2, "192.0.2.65", "203.0.113.1", 443}}},
 		{"policy Off sees nothing", known, one(testFlow{"192.0.2.129", "203.0.113.1", 40000, 443, 6, 9}), nil},
 		{"nobody's flow", known, one(testFlow{"192.0.2.200", "203.0.113.1", 40000, 443, 6, 9}), nil},
@@ -132,14 +134,18 @@ func TestIngest(t *testing.T) {
 		{"a sealed value is not shown", known, one(testFlow{"192.0.2.1", "203.0.113.6", 40000, 443, 6, 9}), []seen{{6, 1, "192.0.2.1", "", 0}}},
 		{"past its time", known, one(testFlow{"192.0.2.1", "203.0.113.8", 40000, 443, 6, 9}), nil},
 		{"for another service", known, one(testFlow{"192.0.2.1", "203.0.113.10", 40000, 443, 6, 9}), nil},
-		{"between two customers, each sees its own", known, one(testFlow{"192.0.2.1", "192.0.2.65", 40000, 4444, 6, 9}),
-			[]seen{{4, 1, "192.0.2.1", "192.0.2.65", 4444}, {4, 2, "192.0.2.65", "192.0.2.1", 4444}}},
+		{
+			"between two customers, each sees its own", known, one(testFlow{"192.0.2.1", "192.0.2.65", 40000, 4444, 6, 9}),
+			[]seen{{4, 1, "192.0.2.1", "192.0.2.65", 4444}, {4, 2, "192.0.2.65", "192.0.2.1", 4444}},
+		},
 		{"unknown exporter", stranger, one(testFlow{"192.0.2.1", "203.0.113.1", 40000, 443, 6, 9}), nil},
 		{"a customer's exporter, address in no prefix", ofFour, one(testFlow{"10.1.1.1", "203.0.113.1", 40000, 443, 6, 9}), []seen{{1, 4, "10.1.1.1", "203.0.113.1", 443}}},
 		{"a customer's exporter tells nobody else", ofFour, one(testFlow{"192.0.2.1", "203.0.113.1", 40000, 443, 6, 9}), []seen{{1, 4, "192.0.2.1", "203.0.113.1", 443}}},
 		{"version 9", known, [][]byte{v9(secs, 1, true), v9(secs, 2, false, testFlow{"192.0.2.1", "203.0.113.1", 40000, 443, 6, 9})}, []seen{{1, 1, "192.0.2.1", "203.0.113.1", 443}}},
-		{"two indicators in one flow", known, one(testFlow{"192.0.2.1", "203.0.113.1", 4444, 40000, 6, 9}),
-			[]seen{{1, 1, "192.0.2.1", "203.0.113.1", 40000}, {4, 1, "192.0.2.1", "203.0.113.1", 4444}}},
+		{
+			"two indicators in one flow", known, one(testFlow{"192.0.2.1", "203.0.113.1", 4444, 40000, 6, 9}),
+			[]seen{{1, 1, "192.0.2.1", "203.0.113.1", 40000}, {4, 1, "192.0.2.1", "203.0.113.1", 4444}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"runtime"
 	"syscall"
@@ -85,7 +86,7 @@ func (f *Flow) buffer(c *net.UDPConn) {
 	got /= 2 // the kernel doubles it for its own bookkeeping, socket(7)
 	f.c.receiveBuffer.Store(int64(got))
 	if got < f.cfg.ReceiveBuffer {
-		f.cfg.Log.Warn("receive buffer is smaller than configured; bursts may be lost: raise net.core.rmem_max", "bytes", got, "configured", f.cfg.ReceiveBuffer)
+		f.cfg.Log.Warn("receive buffer is smaller than configured; bursts may be lost: raise net.core.rmem_max", slog.Any("bytes", got), slog.Any("configured", f.cfg.ReceiveBuffer))
 	}
 }
 
@@ -112,7 +113,7 @@ func steer(c *net.UDPConn, n int) error {
 		op(unix.BPF_MISC|unix.BPF_TAX, 0),
 		ld(unix.BPF_W, 20),
 		op(unix.BPF_ALU|unix.BPF_XOR|unix.BPF_X, 0),
-		op(unix.BPF_ALU|unix.BPF_MUL|unix.BPF_K, 0x9e3779b1), // spread neighbours
+		op(unix.BPF_ALU|unix.BPF_MUL|unix.BPF_K, 0x9e3779b1), // spread neighbors
 		op(unix.BPF_ALU|unix.BPF_RSH|unix.BPF_K, 16),
 		op(unix.BPF_ALU|unix.BPF_MOD|unix.BPF_K, uint32(n)),
 		op(unix.BPF_RET|unix.BPF_A, 0),

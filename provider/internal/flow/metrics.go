@@ -29,10 +29,22 @@ func (c *counters) add(n *tally) {
 		to   *atomic.Uint64
 		from *uint64
 	}{
-		{&c.datagrams, &n.datagrams}, {&c.refused, &n.refused}, {&c.malformed, &n.malformed}, {&c.records, &n.records},
-		{&c.nobody, &n.nobody}, {&c.off, &n.off}, {&c.watched, &n.watched}, {&c.matched, &n.matched}, {&c.excepted, &n.excepted},
-		{&c.repeated, &n.repeated}, {&c.events, &n.events}, {&c.eventsLost, &n.eventsLost}, {&c.forgotten, &n.forgotten},
-		{&c.unstored, &n.unstored}, {&c.skewed, &n.skewed}, {&c.overBudget, &n.overBudget},
+		{&c.datagrams, &n.datagrams},
+		{&c.refused, &n.refused},
+		{&c.malformed, &n.malformed},
+		{&c.records, &n.records},
+		{&c.nobody, &n.nobody},
+		{&c.off, &n.off},
+		{&c.watched, &n.watched},
+		{&c.matched, &n.matched},
+		{&c.excepted, &n.excepted},
+		{&c.repeated, &n.repeated},
+		{&c.events, &n.events},
+		{&c.eventsLost, &n.eventsLost},
+		{&c.forgotten, &n.forgotten},
+		{&c.unstored, &n.unstored},
+		{&c.skewed, &n.skewed},
+		{&c.overBudget, &n.overBudget},
 	} {
 		if *p.from != 0 {
 			p.to.Add(*p.from)

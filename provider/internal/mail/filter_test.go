@@ -84,8 +84,11 @@ func startRoom(t testing.TB, change func(*Config)) *room {
 		p      customer.Policy
 		a      customer.MailAction
 	}{
-		{"reject.example", customer.Block, customer.Reject}, {"hold.example", customer.Block, customer.Quarantine},
-		{"tag.example", customer.Block, customer.Tag}, {"watch.example", customer.Watch, customer.Reject}, {"off.example", customer.Off, customer.Reject},
+		{"reject.example", customer.Block, customer.Reject},
+		{"hold.example", customer.Block, customer.Quarantine},
+		{"tag.example", customer.Block, customer.Tag},
+		{"watch.example", customer.Watch, customer.Reject},
+		{"off.example", customer.Off, customer.Reject},
 	} {
 		rows = append(rows, customer.Row{
 			Customer: customer.Customer{ID: int32(i + 1), Name: c.domain, Mail: c.p, MailAction: c.a}, Domains: []string{c.domain},

@@ -167,8 +167,11 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		k observable.Kind
 		v string
 	}{
-		{observable.Domain, "WWW.Example.COM"}, {observable.Mail, "Some.Body+x@example.com"}, {observable.URL, "https://www.example.com/a/b?c=d&e=f#g"},
-		{observable.URL, "www.example.com/a"}, {observable.SHA256, strings.Repeat("0123456789abcdef", 4)},
+		{observable.Domain, "WWW.Example.COM"},
+		{observable.Mail, "Some.Body+x@example.com"},
+		{observable.URL, "https://www.example.com/a/b?c=d&e=f#g"},
+		{observable.URL, "www.example.com/a"},
+		{observable.SHA256, strings.Repeat("0123456789abcdef", 4)},
 	} {
 		v := []byte(c.v)
 		n := testing.AllocsPerRun(100, func() { j.Find(mime.BodyURL, c.k, v) })

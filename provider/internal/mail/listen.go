@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -34,7 +35,7 @@ func New(cfg Config) (*Filter, error) {
 		Handler: func() milter.Handler { return &session{f: f} },
 		Actions: wantActions, Options: wantOptions,
 		MaxSessions: cfg.MaxSessions, ReadTimeout: cfg.ReadTimeout, WriteTimeout: cfg.WriteTimeout,
-		Failed: func(err error) { cfg.Log.Warn("mail: a mail server's connection ended early", "error", err) },
+		Failed: func(err error) { cfg.Log.Warn("mail: a mail server's connection ended early", slog.Any("error", err)) },
 	})
 	return f, nil
 }

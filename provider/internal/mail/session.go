@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -36,7 +37,7 @@ func (s *session) Event(ctx context.Context, e *milter.Event) (r milter.Reply) {
 		if x != nil {
 			s.drop()
 			s.f.count.panics.Add(1)
-			s.f.cfg.Log.Error("mail: a message could not be judged", "panic", fmt.Sprintf("%T", x))
+			s.f.cfg.Log.Error("mail: a message could not be judged", slog.Any("panic", fmt.Sprintf("%T", x)))
 			r = s.failed()
 		}
 	}()
@@ -183,7 +184,7 @@ func (s *session) carry(ctx context.Context, p *plan, e *milter.Event) (milter.R
 		ids, err = s.f.cfg.Quarantine.Hold(ctx, items, m.spool)
 		if err != nil {
 			c.tempfail.Add(1)
-			s.f.cfg.Log.Error("mail: a message could not be held, its sender will try again", "error", err)
+			s.f.cfg.Log.Error("mail: a message could not be held, its sender will try again", slog.Any("error", err))
 			return tryAgain, false
 		}
 	}
@@ -193,7 +194,7 @@ func (s *session) carry(ctx context.Context, p *plan, e *milter.Event) (milter.R
 		c.tempfail.Add(1)
 		err = s.f.withdraw(ctx, ids)
 		if err != nil {
-			s.f.cfg.Log.Error("mail: a message is held that its sender will send again", "error", err)
+			s.f.cfg.Log.Error("mail: a message is held that its sender will send again", slog.Any("error", err))
 		}
 		return tryAgain, false
 	}
@@ -241,7 +242,7 @@ func (f *Filter) record(ctx context.Context, client netip.Addr, now int64, share
 			err := f.cfg.Recorder.Record(ctx, &ev)
 			if err != nil {
 				f.count.unrecorded.Add(1)
-				f.cfg.Log.Error("mail: a sighting could not be stored", "error", err)
+				f.cfg.Log.Error("mail: a sighting could not be stored", slog.Any("error", err))
 				if first == nil {
 					first = err
 				}

@@ -405,6 +405,6 @@ func BenchmarkParse(b *testing.B) {
 	var q Query
 	b.ReportAllocs()
 	for b.Loop() {
-		q.Parse(msg)
+		_ = q.Parse(msg)
 	}
 }

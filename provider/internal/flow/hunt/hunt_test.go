@@ -286,6 +286,6 @@ func TestRefusedQueries(t *testing.T) {
 	fill(t, dir, rows(1000, 5), 1000)
 	_, err = Run(ctx, Query{Dir: dir, Targets: []Target{{Port: 443}}}, nil)
 	if !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+		t.Errorf("canceled: %v", err)
 	}
 }

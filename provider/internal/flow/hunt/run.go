@@ -228,7 +228,7 @@ func (r *reader) group(f *store.File, g int) (touched bool, err error) {
 	return touched, r.rows(f, g)
 }
 
-// scan notes the rows whose address in r.addrs is named. Neighbours are often
+// scan notes the rows whose address in r.addrs is named. Neighbors are often
 // equal: the file is sorted.
 func (r *reader) scan() {
 	var last [16]byte

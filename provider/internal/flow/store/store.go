@@ -277,7 +277,7 @@ func (w *writer) settle(r flushResult) {
 	w.account()
 	err := errors.Join(r.seg.wal.f.Close(), os.Remove(r.seg.wal.path))
 	if err != nil {
-		w.cfg.Log.Warn("write-ahead file of flows was not removed; the next start will", "error", err)
+		w.cfg.Log.Warn("write-ahead file of flows was not removed; the next start will", slog.Any("error", err))
 	}
 	w.retain()
 }
@@ -289,7 +289,7 @@ func (w *writer) fail(err error) {
 	if w.Counters.Full.Swap(true) {
 		return
 	}
-	w.cfg.Log.Error("flows are not stored: free space on the disk or lower the retention; matching goes on", "folder", w.cfg.Dir, "error", err)
+	w.cfg.Log.Error("flows are not stored: free space on the disk or lower the retention; matching goes on", slog.Any("folder", w.cfg.Dir), slog.Any("error", err))
 }
 
 var errSpace = errors.New("free space is below the configured minimum")
@@ -314,7 +314,7 @@ func (w *writer) tick() {
 			return
 		}
 		w.Counters.Full.Store(false)
-		w.cfg.Log.Info("flows are stored again", "folder", w.cfg.Dir)
+		w.cfg.Log.Info("flows are stored again", slog.Any("folder", w.cfg.Dir))
 	}
 	if w.retry != nil && !w.busy {
 		seg := w.retry
@@ -371,7 +371,7 @@ func (w *writer) finish() {
 		}
 		err := errors.Join(seg.wal.f.Sync(), seg.wal.f.Close())
 		if err != nil {
-			w.cfg.Log.Error("the last flows are not on the disk", "error", err)
+			w.cfg.Log.Error("the last flows are not on the disk", slog.Any("error", err))
 		}
 	}
 }
@@ -406,7 +406,7 @@ func (w *writer) retain() {
 		// The Parquet file goes first: a sidecar alone is swept at the next start.
 		err := errors.Join(os.Remove(i.Path), os.Remove(i.Path+sumSuffix))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			w.cfg.Log.Error("flow file was not removed", "error", err)
+			w.cfg.Log.Error("flow file was not removed", slog.Any("error", err))
 			keep = append(keep, i)
 			continue
 		}
@@ -435,7 +435,7 @@ func (w *writer) recover() error {
 		return err
 	}
 	for _, bad := range l.Bad {
-		w.cfg.Log.Warn("flow file is left alone", "error", bad)
+		w.cfg.Log.Warn("flow file is left alone", slog.Any("error", bad))
 	}
 	w.Counters.Bad.Store(int64(len(l.Bad)))
 	w.files = l.Files
@@ -470,7 +470,7 @@ func (w *writer) recoverFile(path string, needed bool) error {
 	}
 	rows, err := ReadWAL(path)
 	if errors.Is(err, errForeignWAL) {
-		w.cfg.Log.Warn("flow file is left alone", "error", err)
+		w.cfg.Log.Warn("flow file is left alone", slog.Any("error", err))
 		w.Counters.Bad.Add(1)
 		return nil
 	}
@@ -481,7 +481,7 @@ func (w *writer) recoverFile(path string, needed bool) error {
 		n, _ := numberOf(path)
 		i, err := writeFile(w.cfg.Dir, w.cfg.Key, n, rows)
 		if err != nil { // a full disk, say: the rows stay where they are
-			w.cfg.Log.Error("flows of an earlier run stay in their write-ahead file until the next start", "error", err)
+			w.cfg.Log.Error("flows of an earlier run stay in their write-ahead file until the next start", slog.Any("error", err))
 			w.Counters.Failed.Add(1)
 			return nil
 		}

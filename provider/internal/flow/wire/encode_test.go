@@ -68,8 +68,16 @@ func fiveRecord(src, dst string, sport, dport uint16, proto, flags uint8, packet
 }
 
 var usual = []ie{
-	{id: ieSrc4, n: 4}, {id: ieDst4, n: 4}, {id: ieSrcPort, n: 2}, {id: ieDstPort, n: 2}, {id: ieProtocol, n: 1}, {id: ieTCPFlags, n: 1},
-	{id: ieOctetDelta, n: 4}, {id: iePacketDelta, n: 4}, {id: ieFirstUptime, n: 4}, {id: ieLastUptime, n: 4},
+	{id: ieSrc4, n: 4},
+	{id: ieDst4, n: 4},
+	{id: ieSrcPort, n: 2},
+	{id: ieDstPort, n: 2},
+	{id: ieProtocol, n: 1},
+	{id: ieTCPFlags, n: 1},
+	{id: ieOctetDelta, n: 4},
+	{id: iePacketDelta, n: 4},
+	{id: ieFirstUptime, n: 4},
+	{id: ieLastUptime, n: 4},
 }
 
 func usualRecord(src, dst string, sport, dport uint16, octets uint32) []byte {

@@ -163,11 +163,19 @@ func goldField(r, rev *Record, icmp *uint16, f netflow.DataField, b []byte, expo
 // TestAgainstGoflow2 decodes exports with random templates with both decoders.
 func TestAgainstGoflow2(t *testing.T) {
 	choices := [][]ie{
-		{{id: ieSrc4, n: 4}, {id: ieSrc6, n: 16}}, {{id: ieDst4, n: 4}, {id: ieDst6, n: 16}},
-		{{id: ieSrcPort, n: 2}, {id: ieSrcPort, n: 4}}, {{id: ieDstPort, n: 2}}, {{id: ieProtocol, n: 1}},
-		{{id: ieTCPFlags, n: 1}, {id: ieTCPFlags, n: 2}}, {{id: ieTOS, n: 1}}, {{id: ieOctetDelta, n: 4}, {id: ieOctetDelta, n: 8}, {id: ieOctetDelta, n: 3}},
-		{{id: iePacketDelta, n: 4}, {id: iePacketDelta, n: 8}, {id: iePacketDelta, n: 1}}, {{id: ieIngress, n: 2}, {id: ieIngress, n: 4}}, {{id: ieEgress, n: 4}},
-		{{id: 999, n: 5}, {id: 61, n: 1}, {id: 60, n: 1}}, {{id: ieICMP4, n: 2}, {id: ieICMP6, n: 2}},
+		{{id: ieSrc4, n: 4}, {id: ieSrc6, n: 16}},
+		{{id: ieDst4, n: 4}, {id: ieDst6, n: 16}},
+		{{id: ieSrcPort, n: 2}, {id: ieSrcPort, n: 4}},
+		{{id: ieDstPort, n: 2}},
+		{{id: ieProtocol, n: 1}},
+		{{id: ieTCPFlags, n: 1}, {id: ieTCPFlags, n: 2}},
+		{{id: ieTOS, n: 1}},
+		{{id: ieOctetDelta, n: 4}, {id: ieOctetDelta, n: 8}, {id: ieOctetDelta, n: 3}},
+		{{id: iePacketDelta, n: 4}, {id: iePacketDelta, n: 8}, {id: iePacketDelta, n: 1}},
+		{{id: ieIngress, n: 2}, {id: ieIngress, n: 4}},
+		{{id: ieEgress, n: 4}},
+		{{id: 999, n: 5}, {id: 61, n: 1}, {id: 60, n: 1}},
+		{{id: ieICMP4, n: 2}, {id: ieICMP6, n: 2}},
 		{{id: ieFirstUptime, n: 4}, {id: ieFirstMilli, n: 8}, {id: ieFirstSeconds, n: 4}, {id: ieFirstMicro, n: 8}},
 	}
 	last := map[uint16]ie{ieFirstUptime: {id: ieLastUptime, n: 4}, ieFirstMilli: {id: ieLastMilli, n: 8}, ieFirstSeconds: {id: ieLastSeconds, n: 4}, ieFirstMicro: {id: ieLastMicro, n: 8}}

@@ -160,8 +160,11 @@ func TestReplies(t *testing.T) {
 		r    Reply
 		want client.ActionCode
 	}{
-		{Mail, Reject, client.ActReject}, {Rcpt, Tempfail, client.ActTempFail}, {Rcpt, Code(550, "5.7.1", "no\r\n100%"), client.ActReplyCode},
-		{End, Discard, client.ActDiscard}, {End, Code(451, "4.3.0", "later"), client.ActReplyCode},
+		{Mail, Reject, client.ActReject},
+		{Rcpt, Tempfail, client.ActTempFail},
+		{Rcpt, Code(550, "5.7.1", "no\r\n100%"), client.ActReplyCode},
+		{End, Discard, client.ActDiscard},
+		{End, Code(451, "4.3.0", "later"), client.ActReplyCode},
 	} {
 		t.Run(c.r.String(), func(t *testing.T) {
 			r := &recorder{reply: map[Stage]Reply{c.at: c.r}, modify: func(m *Modifier) { m.InsertHeader("X", "y") }}

@@ -100,10 +100,10 @@ func (t *textReader) decode(b []byte, end bool) {
 		n, m, err := t.dec.Transform(dst[:], b, end)
 		t.add(dst[:n])
 		b = b[m:]
-		if err == transform.ErrShortDst {
+		if err == transform.ErrShortDst { //nolint:errorlint // transform returns the bare value, see its contract
 			continue
 		}
-		if err == transform.ErrShortSrc && !end {
+		if err == transform.ErrShortSrc && !end { //nolint:errorlint // as above
 			t.tail = bytes.Clone(b)
 			return
 		}

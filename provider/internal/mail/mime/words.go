@@ -11,7 +11,7 @@ import (
 )
 
 // decodeWords replaces encoded words (RFC 2047) wherever they stand, even where
-// the standard does not allow them, as mail readers do. Neighbours in one
+// the standard does not allow them, as mail readers do. Neighbors in one
 // character set are joined before they are decoded, so that a character cut in
 // two comes out whole. Without encoded words v itself is given.
 func decodeWords(r *run, v []byte) []byte {

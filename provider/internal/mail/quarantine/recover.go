@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (s *Store) Run(ctx context.Context) error {
 		err = s.Retain(ctx, time.Now())
 		if err != nil && ctx.Err() == nil {
 			s.count.Failed.Add(1)
-			s.cfg.Log.Error("quarantine: retention failed, will be tried again", "error", err)
+			s.cfg.Log.Error("quarantine: retention failed, will be tried again", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -114,7 +115,7 @@ func (s *Store) settleFile(ctx context.Context, id string, part bool) error {
 func (s *Store) adopt(ctx context.Context, id string) error {
 	r, e, err := s.open(id)
 	if err != nil {
-		s.cfg.Log.Error("quarantine: a file without a row cannot be read and is left as it is", "file", id+fileSuffix)
+		s.cfg.Log.Error("quarantine: a file without a row cannot be read and is left as it is", slog.Any("file", id+fileSuffix))
 		s.count.Failed.Add(1)
 		return nil
 	}
@@ -128,7 +129,7 @@ func (s *Store) adopt(ctx context.Context, id string) error {
 	})
 	if err != nil {
 		// Its customer may be gone with the database: the file stays, and is said.
-		s.cfg.Log.Error("quarantine: a file without a row cannot be adopted and is left as it is", "file", id+fileSuffix, "error", err)
+		s.cfg.Log.Error("quarantine: a file without a row cannot be adopted and is left as it is", slog.Any("file", id+fileSuffix), slog.Any("error", err))
 		s.count.Failed.Add(1)
 		return nil
 	}
@@ -145,7 +146,7 @@ func (s *Store) finish(ctx context.Context) {
 	for _, m := range left {
 		err = s.Release(ctx, m.ID, m.SettledBy)
 		if err != nil && ctx.Err() == nil {
-			s.cfg.Log.Warn("quarantine: a release that a crash interrupted failed; the message is held", "id", m.ID)
+			s.cfg.Log.Warn("quarantine: a release that a crash interrupted failed; the message is held", slog.Any("id", m.ID))
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (o *opener) next() error {
 		return ErrTorn
 	}
 	_, err = o.r.Peek(1)
-	o.last = err == io.EOF
+	o.last = errors.Is(err, io.EOF)
 	o.chunk, err = o.gcm.Open(nil, nil, sealed, chunkData(o.n, o.last))
 	if err != nil {
 		return ErrTorn

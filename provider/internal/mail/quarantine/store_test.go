@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,6 @@ import (
 	"ecs/internal/sqldb"
 	"ecs/internal/sqldb/sqldbtest"
 	"ecs/provider/internal/store"
-
-	"database/sql"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -226,7 +225,10 @@ func TestCrash(t *testing.T) {
 		held  int // messages that must be there afterwards, beside the one held before
 		state State
 	}{
-		{"written", nil, 0, Held}, {"synced", nil, 0, Held}, {"committed", nil, 1, Held}, {"renamed", nil, 1, Held},
+		{"written", nil, 0, Held},
+		{"synced", nil, 0, Held},
+		{"committed", nil, 1, Held},
+		{"renamed", nil, 1, Held},
 		{"releasing", func(s *Store, id string) error { return s.Release(context.Background(), id, "operator") }, 0, Released},
 		{"sent", func(s *Store, id string) error { return s.Release(context.Background(), id, "operator") }, 0, Released},
 		{"deleted", func(s *Store, id string) error { return s.Delete(context.Background(), id, "operator", "") }, 0, Deleted},
