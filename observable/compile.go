@@ -140,8 +140,10 @@ func (c *compiler) observation(o pattern.Observation) error {
 		return nil
 	case *pattern.Combined:
 		if o.Op != pattern.Or {
-			return &Unobservable{Part: o.Op.String() + " between observations", Pos: -1,
-				Why: "services judge one name, message or flow at a time and keep no memory of others"}
+			return &Unobservable{
+				Part: o.Op.String() + " between observations", Pos: -1,
+				Why: "services judge one name, message or flow at a time and keep no memory of others",
+			}
 		}
 		for _, item := range o.Items {
 			err := c.observation(item)
@@ -153,8 +155,10 @@ func (c *compiler) observation(o pattern.Observation) error {
 	case *pattern.Qualified:
 		part := c.text[o.Pos:]
 		part, _, _ = strings.Cut(part, " ")
-		return &Unobservable{Part: "the qualifier " + clip(part), Pos: o.Pos,
-			Why: "services judge one name, message or flow at a time and keep no memory of others"}
+		return &Unobservable{
+			Part: "the qualifier " + clip(part), Pos: o.Pos,
+			Why: "services judge one name, message or flow at a time and keep no memory of others",
+		}
 	default:
 		return &Unobservable{Pos: -1, Why: "unknown form of observation"}
 	}

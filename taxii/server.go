@@ -303,7 +303,7 @@ func (s *Server) backend(r *http.Request, err error) *Error {
 	_, _ = rand.Read(id[:])
 	out.ID = hex.EncodeToString(id[:])
 	if r.Context().Err() == nil {
-		s.cfg.Log.Error("taxii backend failed", "error_id", out.ID, "error", err)
+		s.cfg.Log.Error("taxii backend failed", slog.Any("error_id", out.ID), slog.Any("error", err))
 	}
 	return out
 }
@@ -333,7 +333,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, v any
 	w.WriteHeader(status)
 	_, err = w.Write(b.Bytes())
 	if err != nil {
-		s.cfg.Log.Debug("taxii client went away", "error", err)
+		s.cfg.Log.Debug("taxii client went away", slog.Any("error", err))
 	}
 }
 

@@ -114,7 +114,7 @@ func (r *Renderer) Render(w http.ResponseWriter, status int, name string, p *Pag
 		err = t.ExecuteTemplate(&b, "layout", p)
 	}
 	if err != nil {
-		r.log.Error("page cannot be made", "page", name, "error", err)
+		r.log.Error("page cannot be made", slog.Any("page", name), slog.Any("error", err))
 		http.Error(w, "This page cannot be shown because of a fault of the program. The operator's log says more.", http.StatusInternalServerError)
 		return
 	}

@@ -17,7 +17,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -33,7 +32,6 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
 	program := flag.String("ecs", "bin/ecs", "the program to measure")
 	size := flag.Int("indicators", 100_000, "indicators in force meanwhile")
 	rounds := flag.Int("rounds", 200, "releases and recalls to measure")
@@ -41,7 +39,8 @@ func main() {
 	flag.Parse()
 	err := run(*program, *size, *rounds, *port)
 	if err != nil {
-		log.Fatal("inforce: ", err)
+		fmt.Fprintln(os.Stderr, "inforce:", err)
+		os.Exit(1)
 	}
 }
 

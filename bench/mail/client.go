@@ -92,7 +92,7 @@ func dial(addr string) (*conn, error) {
 	c.packet('O', string(o[:]))
 	kind, p, err := c.read()
 	if err != nil || kind != 'O' || len(p) < 12 {
-		return nil, fmt.Errorf("options: %c %v", kind, err)
+		return nil, fmt.Errorf("options: %c %w", kind, err)
 	}
 	c.options = binary.BigEndian.Uint32(p[8:])
 	_, err = c.step('C', "client.example\x004\x00\x19192.0.2.7\x00", 0x1000, 0x1)

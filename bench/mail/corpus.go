@@ -75,8 +75,12 @@ func corpus(n int, small bool, indicators int) []*message {
 		}
 		m.header = [][2]string{
 			{"Received", "from " + host + " (" + host + " [192.0.2.7])\n\tby mx.customer.example with ESMTPS id " + fmt.Sprint(i)},
-			{"From", "Some Body <" + m.sender + ">"}, {"To", "x@customer.example"}, {"Subject", text(r, words, 40, "")},
-			{"Message-ID", fmt.Sprintf("<%d@%s>", i, host)}, {"Date", "Sat, 21 Nov 2026 12:00:00 +0000"}, {"MIME-Version", "1.0"},
+			{"From", "Some Body <" + m.sender + ">"},
+			{"To", "x@customer.example"},
+			{"Subject", text(r, words, 40, "")},
+			{"Message-ID", fmt.Sprintf("<%d@%s>", i, host)},
+			{"Date", "Sat, 21 Nov 2026 12:00:00 +0000"},
+			{"MIME-Version", "1.0"},
 			{"Content-Type", "multipart/mixed; boundary=\"outer\""},
 		}
 		var b bytes.Buffer

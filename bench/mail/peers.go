@@ -4,7 +4,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -13,12 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-
-	"bytes"
 
 	"github.com/emersion/go-milter"
 )

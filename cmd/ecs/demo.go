@@ -35,7 +35,7 @@ type demoCmd struct {
 }
 
 // Run runs a hub, a provider and a neighborhood until it is told to stop.
-func (c *demoCmd) Run(ctx context.Context, log *slog.Logger) error {
+func (c *demoCmd) Run(ctx context.Context) error {
 	l, err := c.layout()
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *demoCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	log = slog.New(slog.NewTextHandler(file, nil))
+	log := slog.New(slog.NewTextHandler(file, nil))
 	slog.SetDefault(log)
 
 	fmt.Println("Starting the whole program on this machine. Everything is made up and stays in " + l.Dir + ".")

@@ -198,7 +198,7 @@ func TestGracefulStop(t *testing.T) {
 		if r.URL.Path == "/short" {
 			time.Sleep(100 * time.Millisecond)
 			if r.Context().Err() != nil {
-				w.WriteHeader(500)
+				w.WriteHeader(http.StatusInternalServerError)
 			}
 			return
 		}
@@ -241,7 +241,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.ProtoMajor != 2 || resp.StatusCode != 200 {
+	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s %d", resp.Proto, resp.StatusCode)
 	}
 	tr.CloseIdleConnections()
