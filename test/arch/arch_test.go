@@ -92,7 +92,7 @@ type file struct {
 const root = "../.."
 
 // left out: what is not ours (web/assets has pages of others, with their
-// licence), what is made, and inputs of tests, which may hold anything.
+// license), what is made, and inputs of tests, which may hold anything.
 func leftOut(p string) bool {
 	switch path.Base(p) {
 	case ".git", "bin", ".demo", ".tools", "node_modules", "testdata", "vectors":
