@@ -27,6 +27,12 @@ var pageRules = []rule{
 		broken: []breach{{"web/breach.go", "package web\n\n// See docs/formats/" + "nowhere.md.\n", "web/breach.go:3"}},
 	},
 	{
+		name:   "no page outside of the repository is named",
+		why:    "a reader who has only the repository must be able to follow every reference",
+		check:  foreignPages,
+		broken: []breach{{"web/breach.go", "package web\n\n// See program" + ".md 4c.\n", "web/breach.go:3"}},
+	},
+	{
 		name:  "every page is linked",
 		why:   "what cannot be reached from the README is not found",
 		check: orphans,
@@ -131,6 +137,27 @@ func namedPages(t *tree) []string {
 			for _, p := range docPath.FindAllString(line, -1) {
 				if t.files[p] == nil && !strings.Contains(p, "breach") {
 					out = append(out, fmt.Sprintf("%s:%d: %s is not there", f.path, i+1, p))
+				}
+			}
+		}
+	}
+	return out
+}
+
+var pageName = regexp.MustCompile(`(?:^|[\s(«])([a-z-]+\.md)\b`)
+
+// foreignPages finds pages that are named by their bare name in Go and SQL, where
+// a path from the root is meant.
+func foreignPages(t *tree) []string {
+	var out []string
+	for _, f := range t.sorted("") {
+		if path.Ext(f.path) != ".go" && path.Ext(f.path) != ".sql" || within(f.path, "test/arch") {
+			continue
+		}
+		for i, line := range strings.Split(f.text, "\n") {
+			for _, m := range pageName.FindAllStringSubmatch(line, -1) {
+				if t.files[m[1]] == nil {
+					out = append(out, fmt.Sprintf("%s:%d: %s is not there: name it by its path", f.path, i+1, m[1]))
 				}
 			}
 		}

@@ -86,7 +86,7 @@ func (c *console) showStory(w http.ResponseWriter, r *http.Request, status int, 
 		c.fail(w, r, err)
 		return
 	}
-	if !it.Display && !d.Hidden { // a sensitive read, program.md 2 A2
+	if !it.Display && !d.Hidden { // a sensitive read, kept in the audit log
 		err = c.DB.Write(r.Context(), func(tx *sql.Tx) error {
 			return audit.Append(r.Context(), tx, a.Login, "item.read", it.ID.String(), map[string]string{"purpose": "console"})
 		})

@@ -14,7 +14,7 @@ import (
 	"ecs/internal/sqldb"
 )
 
-// EntityState is where an entity stands (program.md 4b).
+// EntityState is where an entity stands (docs/program.md, Entities).
 type EntityState string
 
 // The states of an entity.

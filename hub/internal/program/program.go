@@ -40,7 +40,7 @@ type Config struct {
 	// zero.
 	RenewWithin time.Duration
 	// Grace is how long after the end of its accreditation a provider is
-	// suspended by the system (program.md C12); 14 days when zero.
+	// suspended by the system (docs/program.md); 14 days when zero.
 	Grace time.Duration
 	// OperateOnEnrol makes an accredited provider operational with its first node.
 	// For a demonstration: otherwise a person does it after a test.
@@ -98,7 +98,7 @@ var (
 	ErrInactive  = errors.New("program: the provider is not accredited, or has left the program; ask the hub's operator")
 )
 
-// The roles that act here, program.md 4.0.
+// The roles that act here, see docs/program.md.
 const (
 	roleAnalyst    = "pmo_analyst"
 	roleAccreditor = "accrediting_official"

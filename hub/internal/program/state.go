@@ -12,7 +12,7 @@ import (
 	"ecs/internal/sqldb"
 )
 
-// State is where a provider stands (program.md 4a).
+// State is where a provider stands (docs/program.md, Providers).
 type State string
 
 // The states of a provider.

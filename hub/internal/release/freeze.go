@@ -13,7 +13,7 @@ import (
 )
 
 // A provider that is suspended keeps what it has and goes on reading its log, so
-// that recalls reach it; what it was not handed yet is withheld (program.md C11,
+// that recalls reach it; what it was not handed yet is withheld (docs/program.md,
 // mode freeze). From one that is leaving, and on an official's word from one that
 // is suspended, everything is withdrawn (mode withdraw all, C14).
 const (

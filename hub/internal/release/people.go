@@ -12,7 +12,7 @@ import (
 	"ecs/internal/sqldb"
 )
 
-// The roles that act here, program.md 4.0.
+// The roles that act here, see docs/program.md.
 const (
 	roleAnalyst   = "pmo_analyst"
 	roleAuthority = "release_authority"

@@ -60,7 +60,7 @@ CREATE TABLE source (
 CREATE TABLE provider (
     id          text PRIMARY KEY,         -- short name
     name        text NOT NULL,
-    state       text NOT NULL,            -- program.md 4a; ACCREDITED, OPERATIONAL, SUSPENDED ...
+    state       text NOT NULL,            -- docs/program.md; ACCREDITED, OPERATIONAL, SUSPENDED ...
     services    integer NOT NULL,         -- accredited services, contract.Services
     ceiling     integer NOT NULL,         -- marking ceiling, contract.TLP
     not_before  bigint NOT NULL,
@@ -112,7 +112,7 @@ CREATE TABLE sector_agency (
 CREATE TABLE entity (
     id          text PRIMARY KEY,
     name        text NOT NULL,
-    state       text NOT NULL,            -- program.md 4b
+    state       text NOT NULL,            -- see docs/program.md
     criterion   text NOT NULL,            -- which criterion of eligibility it claims
     created     bigint NOT NULL
 );
@@ -152,7 +152,7 @@ CREATE TABLE refusal (
     PRIMARY KEY (batch, number)
 );
 
--- One indicator on its way, program.md 4c.
+-- One indicator on its way, see docs/program.md.
 CREATE TABLE item (
     id            text PRIMARY KEY,       -- indicator--UUID
     state         text NOT NULL,
