@@ -523,7 +523,7 @@ func BenchmarkHandle(b *testing.B) {
 		items[i] = item(entry(nil), names[i])
 	}
 	h.Matches.Set(match.Build(items))
-	items = nil
+	clear(items) // a million names less while measuring
 	var listed, below, other [][]byte
 	for i := range 4096 {
 		listed = append(listed, query(b, names[i*241]+".", mdns.TypeA, edns))

@@ -366,7 +366,7 @@ func (c *conn) progress() (stop func()) {
 		if ended {
 			return
 		}
-		c.send(appendPacket(nil, replyWait))
+		_ = c.send(appendPacket(nil, replyWait)) // a connection that is gone is noticed by the answer
 		t.Reset(c.cfg.Progress)
 	})
 	c.writing.Unlock()

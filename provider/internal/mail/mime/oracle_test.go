@@ -35,7 +35,7 @@ func part(t *rapid.T, b *strings.Builder, depth int) {
 		return
 	}
 	b.WriteString("Content-Type: application/octet-stream; name=\"a.bin\"\r\nContent-Disposition: attachment; filename=\"a.bin\"\r\n")
-	data := []byte(rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "data"))
+	data := rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "data")
 	switch rapid.IntRange(0, 1).Draw(t, "encoding") {
 	case 0:
 		b.WriteString("Content-Transfer-Encoding: base64\r\n\r\n" + strings.TrimSuffix(crlf(b64(data)), "\r\n"))
