@@ -77,6 +77,9 @@ func TestEachRuleFindsItsBreach(t *testing.T) {
 // tree is what the rules look at.
 type tree struct {
 	files map[string]*file // by path from the root, with slashes
+
+	product map[string][]string // imports of ours by folder, tests aside; made when first needed
+	tests   map[string][]string // those of tests alone
 }
 
 type file struct {
@@ -223,24 +226,17 @@ func standard(imported string) bool {
 // imports it, so that a chain can be shown. Tests count for the package itself
 // but not for those that it imports, as in the build.
 func (t *tree) closure(dir string) map[string]string {
-	direct := map[string][]string{}
-	for _, f := range t.files {
-		if f.ast == nil || (f.test && f.dir != dir) {
-			continue
-		}
-		for _, i := range f.imports() {
-			if d, ok := ours(i); ok {
-				direct[f.dir] = append(direct[f.dir], d)
-			}
-		}
-	}
+	t.readImports()
 	from := map[string]string{}
 	todo := []string{dir}
 	for len(todo) > 0 {
 		at := todo[0]
 		todo = todo[1:]
-		slices.Sort(direct[at])
-		for _, d := range direct[at] {
+		direct := t.product[at]
+		if at == dir {
+			direct = slices.Concat(direct, t.tests[at])
+		}
+		for _, d := range direct {
 			_, seen := from[d]
 			if !seen && d != dir {
 				from[d] = at
@@ -249,6 +245,25 @@ func (t *tree) closure(dir string) map[string]string {
 		}
 	}
 	return from
+}
+
+func (t *tree) readImports() {
+	if t.product != nil {
+		return
+	}
+	t.product, t.tests = map[string][]string{}, map[string][]string{}
+	for _, f := range t.sorted("") {
+		into := t.product
+		if f.test {
+			into = t.tests
+		}
+		for _, i := range f.imports() {
+			d, own := ours(i)
+			if own && !slices.Contains(into[f.dir], d) {
+				into[f.dir] = append(into[f.dir], d)
+			}
+		}
+	}
 }
 
 // chain shows how a package is reached.
