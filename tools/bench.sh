@@ -7,8 +7,9 @@ set -eu
 cd "$(dirname "$0")/.."
 mkdir -p bin
 go test -run '^$' -bench . -count 6 \
-	./contract ./observable ./provider/internal/match ./provider/internal/dns/... ./provider/internal/mail/... ./provider/internal/flow/... |
-	tee bin/bench.new
+	./contract ./observable ./provider/internal/match ./provider/internal/dns/... ./provider/internal/mail/... ./provider/internal/flow/... \
+	>bin/bench.new || { cat bin/bench.new; exit 1; }
+cat bin/bench.new
 mv bin/bench.new bin/bench.txt
 if [ $# -gt 0 ]; then
 	go tool -modfile=tools/go.mod benchstat "$1" bin/bench.txt
