@@ -295,6 +295,13 @@ func (l *Link) note(ctx context.Context, err error) {
 	var s *statusError
 	switch {
 	case err == nil:
+		// The hub shows the newest receipt. A problem that is over, in this run or
+		// the one before, must not stay the last word until the next release.
+		if (l.status.Problem != contract.None || l.status.Contact.IsZero()) && l.due == nil && l.list.last.Sequence > 0 {
+			a := l.list.ack(l.confirmed.Sequence, now)
+			l.due = &a
+			l.Wake()
+		}
 		l.status.Contact, l.status.Error = now, ""
 		l.status.Problem, l.status.Detail = contract.None, ""
 	case errors.As(err, &p):
