@@ -257,8 +257,8 @@ func read(t *testing.T, c *http.Client, at string) string {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s, %v", at, resp.Status, err)
+	if err != nil || resp.StatusCode != http.StatusOK || resp.Request.URL.Path == "/sign-in" {
+		t.Fatalf("%s led to %s: %s, %v", at, resp.Request.URL, resp.Status, err)
 	}
 	return string(b)
 }
