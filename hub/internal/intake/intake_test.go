@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -338,28 +337,4 @@ func TestDamagedBundles(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestSpeed(t *testing.T) {
-	if os.Getenv("ECS_BENCH") == "" {
-		t.Skip("set ECS_BENCH=1 to measure intake")
-	}
-	sqldbtest.Each(t, open, func(t *testing.T, db *sqldb.DB) {
-		addSources(t, db)
-		const n = 50_000
-		r, w := io.Pipe()
-		go func() {
-			_, _ = io.WriteString(w, "value,category,confidence,summary,reference\n")
-			for i := range n {
-				_, _ = fmt.Fprintf(w, "host%d.evil%d.example,c2,70,\"Command and control of family %d\",REF-%d\n", i, i%999, i%50, i)
-			}
-			_ = w.Close()
-		}()
-		begin := time.Now()
-		rep, err := newIntake(t, db).Submit(t.Context(), intake.Delivery{Source: "one", Name: "big.csv", Format: intake.CSV, Submitter: "gfi"}, r, nil)
-		if err != nil || rep.Accepted != n {
-			t.Fatal(rep, err)
-		}
-		t.Logf("%d items in %v: %.0f items/s", n, time.Since(begin), n/time.Since(begin).Seconds())
-	})
 }
