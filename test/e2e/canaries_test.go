@@ -69,7 +69,7 @@ func search(t *testing.T, where string, text []byte) {
 func TestCanaries(t *testing.T) {
 	need(t, "postfix", "swaks", "softflowd")
 	mailed, told := startSink(t), startSink(t)
-	h := startHub(t, "demonstration: true\nfeedback: {day_length: 6s}\n")
+	h := startHub(t, fmt.Sprintf("demonstration: true\nfeedback: {day_length: %v}\n", day))
 	// Five customers have to agree and meet in one cell, or nothing is told at all.
 	five := strings.NewReplacer("127.0.15.0/24", "127.0.16.0/24", `dns: "off"`, "dns: block", "dns: watch", "dns: block").Replace(customers)
 	n := newNode(t, resolver(t), mailed.addr, told.addr, five+"sample_consent: [Reject Power, Hold Water, Tag College, Watch Rail, Off Clinic]\n")
@@ -118,10 +118,13 @@ func TestCanaries(t *testing.T) {
 	search(t, "the provider's log", []byte(n.all()))
 }
 
-// plant is the traffic.
-func (p *peers) plant(t *testing.T) {
+// day is how long a window of feedback lasts here.
+const day = 6 * time.Second
+
+// ask has all customers look up names, soon after the beginning of a day, so that
+// they meet in one window.
+func (p *peers) ask(t *testing.T) {
 	t.Helper()
-	const day = 6 * time.Second // all of it in one window, or too few customers meet in it
 	time.Sleep(day - time.Duration(time.Now().UnixNano())%day)
 	for _, c := range []string{"127.0.11.237", "127.0.12.237", "127.0.13.237", "127.0.14.237", "127.0.16.237"} {
 		for range 4 {
@@ -133,6 +136,12 @@ func (p *peers) plant(t *testing.T) {
 			}
 		}
 	}
+}
+
+// plant is the traffic.
+func (p *peers) plant(t *testing.T) {
+	t.Helper()
+	p.ask(t)
 	for i, domain := range []string{"reject", "hold", "tag", "watch"} {
 		for j, x := range []struct{ from, text string }{
 			{"zqcanary-sender@sender.example", "zqcanary-body see http://clean.example/zqcanary-path"},
@@ -157,7 +166,7 @@ var (
 // count has the operator let every window go, and waits for the count at the hub.
 func (p *peers) count(t *testing.T, id string) {
 	t.Helper()
-	gone := map[string]bool{}
+	gone, tries := map[string]bool{}, 0
 	until(t, "the count at the hub", 60*time.Second, func() bool {
 		for _, m := range windowLink.FindAllStringSubmatch(p.node.page(t, "olga", "/feedback"), -1) {
 			if gone[m[1]] {
@@ -176,6 +185,10 @@ func (p *peers) count(t *testing.T, id string) {
 			if l.Indicator == id {
 				return true
 			}
+		}
+		tries++
+		if tries%200 == 0 { // a busy machine may have spread the customers over two days
+			p.ask(t)
 		}
 		return false
 	})

@@ -83,6 +83,7 @@ func TestConsoles(t *testing.T) {
 	// Rosa takes it back, on its own page.
 	webtest.Open(t, ctx, h.url+"/indicators/"+it.ID)
 	webtest.Do(t, ctx, "recall", chromedp.SendKeys(chromedp.CSS("#recall-reason"), "It turned out to be harmless."), chromedp.Click(chromedp.CSS(".usa-button--secondary")))
+	webtest.Wait(t, ctx, "Recalled.")
 	says(t, ctx, h.url+"/providers/northnet/ledger", "Adds up", "0 in force", "2 removed")
 	if n.blocked(t, "www.seen.example") {
 		t.Error("what was recalled in the console is blocked")

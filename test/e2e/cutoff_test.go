@@ -16,7 +16,7 @@ func TestCutOff(t *testing.T) {
 		t.Fatalf("submit: %s%s", got.out, got.err)
 	}
 	stays := h.release(t, "stays.example")
-	ends := time.Now().Add(12 * time.Second).Truncate(time.Second).UTC()
+	ends := time.Now().Add(15 * time.Second).Truncate(time.Second).UTC()
 	got = h.deliver(t, "short.csv", "value,category,confidence,tlp,valid_until\nshort.example,c2,90,green,"+ends.Format(time.RFC3339)+"\n")
 	if got.code != 0 {
 		t.Fatalf("submit: %s%s", got.out, got.err)

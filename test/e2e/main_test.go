@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,11 @@ import (
 var ecs string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() { // the race detector, which «make race» runs, does not reach other processes
+		fmt.Println("e2e: skipped with -short: it runs the program as separate processes")
+		return
+	}
 	dir, err := os.MkdirTemp("", "ecs-e2e-")
 	if err == nil {
 		ecs = filepath.Join(dir, "ecs")
