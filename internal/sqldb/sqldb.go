@@ -88,12 +88,12 @@ func open(dsn string) (*DB, error) {
 	uri := "file:" + (&url.URL{Path: dsn}).EscapedPath() +
 		"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=cache_size(-65536)"
-	write, err := sql.Open("sqlite", uri)
+	write, err := openLite(uri)
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", uri+"&_pragma=query_only(1)")
+	read, err := openLite(uri + "&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}

@@ -307,7 +307,7 @@ func insert(ctx context.Context, tx *sql.Tx, most int, table string, rows [][]an
 }
 
 // insertBy adds rows, n by each statement; n divides their number.
-func insertBy(ctx context.Context, tx *sql.Tx, table string, rows [][]any, n int, tail string) (err error) {
+func insertBy(ctx context.Context, tx *sql.Tx, table string, rows [][]any, n int, tail string) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -321,18 +321,13 @@ func insertBy(ctx context.Context, tx *sql.Tx, table string, rows [][]any, n int
 		text.WriteString("(" + marks(i*width+1, width) + ")")
 	}
 	text.WriteString(tail)
-	stmt, err := tx.PrepareContext(ctx, text.String())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stmt.Close()) }()
 	args := make([]any, 0, n*width)
 	for ; len(rows) > 0; rows = rows[n:] {
 		args = args[:0]
 		for _, row := range rows[:n] {
 			args = append(args, row...)
 		}
-		_, err = stmt.ExecContext(ctx, args...)
+		_, err := tx.ExecContext(ctx, text.String(), args...)
 		if err != nil {
 			return err
 		}

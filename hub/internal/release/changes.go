@@ -211,7 +211,7 @@ func entries(ctx context.Context, tx *sql.Tx, provider string, after, head uint6
 		}
 		e.Seq, e.Object = uint64(seq), json.RawMessage(body)
 		out.entries = append(out.entries, e)
-		if uint64(first) <= after {
+		if uint64(first) <= after && e.Services != 0 {
 			out.again = append(out.again, item)
 		}
 	}
@@ -221,7 +221,7 @@ func entries(ctx context.Context, tx *sql.Tx, provider string, after, head uint6
 // portionOf the log is what a page takes of it.
 type portionOf struct {
 	entries []contract.Entry
-	again   []string // items that also have entries before the page
+	again   []string // items in force that also have entries before the page
 }
 
 // handedOver books additions as delivered and removals as sent, but for what the
@@ -235,8 +235,8 @@ func handedOver(ctx context.Context, tx *sql.Tx, provider string, after, last, h
 	if err != nil {
 		return err
 	}
-	for _, item := range again {
-		_, err = tx.ExecContext(ctx, `UPDATE delivery SET delivered = $4 WHERE provider = $1 AND item = $2 AND add_seq <= $3 AND `+fresh,
+	for _, item := range again { // by item: the sum keeps planners from the order of the log
+		_, err = tx.ExecContext(ctx, `UPDATE delivery SET delivered = $4 WHERE provider = $1 AND item = $2 AND add_seq + 0 <= $3 AND `+fresh,
 			provider, item, int64(last), sqldb.Time(now), sqldb.Time(now.Add(-skew)), int64(head))
 		if err != nil {
 			return err
