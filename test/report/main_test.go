@@ -41,7 +41,6 @@ func TestReport(t *testing.T) {
 			"--- PASS: TestGood (0.00s)\n    x_test.go:7: dig is not installed\n--- SKIP: TestNeeds (0.00s)\nok  \tp\t0.01s\n" +
 				"\n1 tests passed, 0 failed, 1 skipped\nskipped: p TestNeeds: dig is not installed\nwith CI=true nothing may be skipped\n",
 		},
-		{"a measurement in CI", true, strings.ReplaceAll(run, "dig is not installed", "set X=1 to measure"), true, ""},
 		{
 			"failures", false, bad, false,
 			"q/q.go:1: oops\n    x_test.go:9: got 1, want 2\n--- FAIL: TestBad (0.00s)\nnot JSON\n" +
