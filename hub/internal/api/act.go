@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"ecs/contract"
 	"ecs/hub/internal/access"
@@ -24,7 +25,10 @@ type order struct {
 	Reason        string       `json:"reason"`
 	Version       int64        `json:"version,omitempty"`       // as it was seen; absent: whatever is there
 	Determination string       `json:"determination,omitempty"` // privacy only
-	Targets       []targetJSON `json:"targets,omitempty"`       // second only
+	Summary       string       `json:"summary,omitempty"`       // privacy, REMOVED only: in the place of what was there
+	Context       string       `json:"context,omitempty"`       // as Summary
+	Targets       []targetJSON `json:"targets,omitempty"`       // second and emergency only
+	Minutes       int          `json:"minutes,omitempty"`       // emergency only: 1 to 240
 }
 
 func targetsOf(in []targetJSON) []release.Target {
@@ -41,7 +45,7 @@ type actAnswer struct {
 	Refused  []targetJSON `json:"refused,omitempty"`
 }
 
-var errNoAct = &badRequest{"There is no such act.", "Use privacy, override, first, second, return, reject, recall or hold."}
+var errNoAct = &badRequest{"There is no such act.", "Use privacy, override, first, second, emergency, ratify, return, reject, recall or hold."}
 
 func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	id, err := idOf(r)
@@ -80,6 +84,9 @@ func (a *api) do(ctx context.Context, who signin.Account, act string, ref releas
 	var none release.Outcome
 	switch act {
 	case "privacy":
+		if indicator.Determination(o.Determination) == indicator.Removed {
+			return none, a.Desk.Redact(ctx, who, ref, release.Redaction{Summary: o.Summary, Context: o.Context}, o.Reason)
+		}
 		return none, a.Desk.Privacy(ctx, who, ref, indicator.Determination(o.Determination), o.Reason)
 	case "override":
 		return none, a.Desk.Override(ctx, who, ref, o.Reason)
@@ -87,6 +94,10 @@ func (a *api) do(ctx context.Context, who signin.Account, act string, ref releas
 		return none, a.Desk.First(ctx, who, ref, o.Reason)
 	case "second":
 		return a.Desk.Second(ctx, who, ref, o.Reason, targetsOf(o.Targets))
+	case "emergency":
+		return a.Desk.Emergency(ctx, who, ref, o.Reason, targetsOf(o.Targets), time.Duration(min(o.Minutes, 1<<20))*time.Minute)
+	case "ratify":
+		return none, a.Desk.Ratify(ctx, who, ref, o.Reason)
 	case "return":
 		return none, a.Desk.Return(ctx, who, ref, o.Reason)
 	case "reject":

@@ -61,6 +61,7 @@ func New(cfg Config) http.Handler {
 	handle("POST /api/v1/providers", access.Providers, a.register)
 	handle("GET /api/v1/providers/{id}", access.Providers, a.provider)
 	handle("POST /api/v1/providers/{id}/state", access.Providers, a.move)
+	handle("POST /api/v1/providers/{id}/withdraw", access.Providers, a.withdraw)
 	handle("POST /api/v1/providers/{id}/accreditation", access.Providers, a.accredit)
 	handle("POST /api/v1/providers/{id}/tokens", access.Providers, a.token)
 	handle("GET /api/v1/providers/{id}/nodes", access.Providers, a.nodes)

@@ -248,6 +248,43 @@ func TestWayOfAnIndicator(t *testing.T) {
 	}
 }
 
+func TestEmergencyAndWithdrawal(t *testing.T) {
+	s := serve(t)
+	page := struct {
+		Items []struct {
+			ID string `json:"id"`
+		} `json:"items"`
+	}{}
+	s.call(t, "rita", http.MethodGet, "/api/v1/items?state=PENDING_FIRST", "", &page)
+	if len(page.Items) == 0 {
+		t.Fatal("nothing waits for its first approval")
+	}
+	path := "/api/v1/items/" + page.Items[0].ID
+	body := `{"reason":"` + hubtest.Why + `","minutes":%d,"targets":[{"provider":"alder","services":"dns,smtp,netflow"}]}`
+	for _, x := range []struct {
+		login, act, body string
+		want             int
+	}{
+		{"ann", "emergency", fmt.Sprintf(body, 60), http.StatusForbidden},
+		{"rita", "emergency", fmt.Sprintf(body, 0), http.StatusUnprocessableEntity},
+		{"rita", "emergency", fmt.Sprintf(body, 241), http.StatusUnprocessableEntity},
+		{"rita", "ratify", fmt.Sprintf(body, 0), http.StatusConflict},
+		{"rita", "emergency", fmt.Sprintf(body, 240), http.StatusOK},
+		{"rita", "ratify", fmt.Sprintf(body, 0), http.StatusConflict},
+		{"ann", "ratify", `{"reason":"` + hubtest.Why + `"}`, http.StatusOK},
+	} {
+		if got := s.call(t, x.login, http.MethodPost, path+"/"+x.act, x.body, nil); got != x.want {
+			t.Errorf("%s by %s: %d, want %d", x.act, x.login, got, x.want)
+		}
+	}
+	if got := s.call(t, "ann", http.MethodPost, "/api/v1/providers/alder/withdraw", `{"reason":"`+hubtest.Why+`"}`, nil); got != http.StatusForbidden {
+		t.Errorf("withdrawn by an analyst: %d", got)
+	}
+	if got := s.call(t, "otto", http.MethodPost, "/api/v1/providers/alder/withdraw", `{"reason":"`+hubtest.Why+`"}`, nil); got != http.StatusConflict {
+		t.Errorf("withdrawn from a provider that is not suspended: %d", got)
+	}
+}
+
 func TestBulk(t *testing.T) {
 	s := serve(t)
 	var first bulkAnswer

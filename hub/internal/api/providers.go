@@ -114,6 +114,21 @@ func (a *api) move(_ http.ResponseWriter, r *http.Request, who signin.Account) (
 	return a.one(r, r.PathValue("id"))
 }
 
+// withdraw takes everything out of force at a provider that is suspended or leaving.
+func (a *api) withdraw(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	err := read(r, &in)
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.Desk.Withdraw(r.Context(), who, r.PathValue("id"), in.Reason)
+	return struct {
+		Withdrawn int `json:"withdrawn"`
+	}{n}, err
+}
+
 func (a *api) accredit(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	var in struct {
 		Services  contract.Services `json:"services"`

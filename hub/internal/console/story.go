@@ -250,13 +250,15 @@ func journey(it *indicator.Item) []leg {
 }
 
 var decisionWords = map[string]struct{ what, tone, icon string }{
-	indicator.KindPrivacy:  {"Privacy determination", "good", "lock"},
-	indicator.KindFirst:    {"First approval", "good", "check_circle"},
-	indicator.KindSecond:   {"Second approval", "good", "verified"},
-	indicator.KindOverride: {"Override of technical stops", "wait", "warning"},
-	indicator.KindRecall:   {"Recall", "bad", "undo"},
-	indicator.KindReturn:   {"Returned to the source", "bad", "arrow_back"},
-	indicator.KindReject:   {"Rejected", "bad", "cancel"},
+	indicator.KindPrivacy:   {"Privacy determination", "good", "lock"},
+	indicator.KindFirst:     {"First approval", "good", "check_circle"},
+	indicator.KindSecond:    {"Second approval", "good", "verified"},
+	indicator.KindOverride:  {"Override of technical stops", "wait", "warning"},
+	indicator.KindEmergency: {"Emergency release", "wait", "warning"},
+	indicator.KindRatify:    {"Emergency release ratified", "good", "verified"},
+	indicator.KindRecall:    {"Recall", "bad", "undo"},
+	indicator.KindReturn:    {"Returned to the source", "bad", "arrow_back"},
+	indicator.KindReject:    {"Rejected", "bad", "cancel"},
 }
 
 func events(it *indicator.Item, sources []indicator.Source, findings []indicator.Finding, decisions []indicator.Decision, ledger []release.Delivery, hidden bool) []event {

@@ -141,7 +141,10 @@ func Duties(ev Evidence) error {
 			return err
 		}
 	}
-	names := map[string]string{KindPrivacy: "privacy reviewer", KindFirst: "first approver", KindSecond: "second approver"}
+	names := map[string]string{
+		KindPrivacy: "privacy reviewer", KindFirst: "first approver", KindSecond: "second approver",
+		KindEmergency: "emergency approver", KindRatify: "ratifier",
+	}
 	for _, d := range Standing(ev.Decisions) {
 		part, ok := names[d.Kind]
 		if !ok {
@@ -171,12 +174,12 @@ func Guard(it *Item, to State, ev Evidence, reason string, now time.Time) error 
 			return refuse(fmt.Sprintf("technical check %s stops it; two different persons have to override it, with reasons", stops[0].Code))
 		}
 	case PendingSecond:
-		if !approved(ev.Decisions, KindFirst) {
+		if !approved(ev.Decisions, KindFirst) && !approved(ev.Decisions, KindEmergency) {
 			return refuse("the first approval is missing")
 		}
 		return Duties(ev)
 	case Approved:
-		if !approved(ev.Decisions, KindFirst) || !approved(ev.Decisions, KindSecond) {
+		if (!approved(ev.Decisions, KindFirst) || !approved(ev.Decisions, KindSecond)) && !approved(ev.Decisions, KindEmergency) {
 			return refuse("two approvals are needed")
 		}
 		return Duties(ev)
@@ -205,7 +208,7 @@ func Standing(ds []Decision) []Decision {
 	var out []Decision
 	for _, d := range ds {
 		if d.Kind == KindPrivacy {
-			out = slices.DeleteFunc(out, func(o Decision) bool { return o.Kind == KindFirst || o.Kind == KindSecond })
+			out = slices.DeleteFunc(out, func(o Decision) bool { return o.Kind == KindFirst || o.Kind == KindSecond || o.Kind == KindEmergency })
 		}
 		out = append(out, d)
 	}

@@ -94,8 +94,12 @@ const (
 	KindSecond   = "second"   // second approval; verdict: Approve
 	KindOverride = "override" // of the technical stops; verdict: Approve
 	KindRecall   = "recall"
-	KindReturn   = "return"
-	KindReject   = "reject"
+	// KindEmergency releases alone, for some hours; KindRatify is the second person
+	// who has to follow within the hour.
+	KindEmergency = "emergency"
+	KindRatify    = "ratify"
+	KindReturn    = "return"
+	KindReject    = "reject"
 )
 
 // Approve is the verdict of an approval and of an override.

@@ -153,7 +153,7 @@ func one(ctx context.Context, tx *sql.Tx, each func(contract.ID) error, id contr
 // own reports whether an error is about the item and not about the database.
 func own(err error) bool {
 	for _, e := range []error{
-		ErrSamePerson, ErrRole, ErrReason, ErrVersion, ErrState, ErrFindings, ErrPersonal, ErrNoTarget, errObject,
+		ErrSamePerson, ErrRole, ErrReason, ErrVersion, ErrState, ErrFindings, ErrPersonal, ErrLife, ErrNoTarget, errObject,
 		indicator.ErrNotFound, indicator.ErrVersion, indicator.ErrPurged,
 	} {
 		if errors.Is(err, e) {

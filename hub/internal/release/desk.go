@@ -127,6 +127,10 @@ func (d *Desk) tick(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("release: expire items", slog.Any("error", err))
 	}
+	err = d.recallUnratified(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: recall what nobody ratified", "error", err)
+	}
 	err = d.withholdAll(ctx)
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("release: withhold from providers", slog.Any("error", err))

@@ -59,7 +59,10 @@ func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	err = r.mayRelease(ctx, &it)
+	err = r.mayRelease(ctx, &it, indicator.KindSecond)
+	if err == nil {
+		err = ratified(ctx, r.tx, it.ID)
+	}
 	if err != nil {
 		return out, err
 	}

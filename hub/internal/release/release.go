@@ -78,22 +78,29 @@ func (r *session) second(ctx context.Context, ref Ref) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	err = r.mayRelease(ctx, &it)
+	err = r.mayRelease(ctx, &it, indicator.KindSecond)
 	if err != nil {
 		return out, err
 	}
-	out.Released, err = r.judge(ctx, &it, &out)
+	return r.publish(ctx, &it, indicator.KindSecond, out)
+}
+
+// publish sends an item that may be released to those targets that may have it,
+// by a decision of this kind.
+func (r *session) publish(ctx context.Context, it *indicator.Item, kind string, out Outcome) (Outcome, error) {
+	var err error
+	out.Released, err = r.judge(ctx, it, &out)
 	if err != nil {
 		return out, err
 	}
 	if len(out.Released) == 0 {
 		return out, fmt.Errorf("%w: %s", ErrNoTarget, reasons(out.Refused))
 	}
-	x, body, err := r.d.object(&it, r.now)
+	x, body, err := r.d.object(it, r.now)
 	if err != nil {
 		return out, fmt.Errorf("%w: %w", errObject, err)
 	}
-	err = r.d.decide(ctx, r.tx, r.acct, it.ID, indicator.KindSecond, indicator.Approve, r.reason)
+	err = r.d.decide(ctx, r.tx, r.acct, it.ID, kind, indicator.Approve, r.reason)
 	if err != nil {
 		return out, err
 	}
@@ -101,24 +108,25 @@ func (r *session) second(ctx context.Context, ref Ref) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	err = indicator.Move(ctx, r.tx, &it, indicator.Approved, r.acct.Login, r.reason)
-	if err != nil {
-		return out, err
-	}
-	err = indicator.Move(ctx, r.tx, &it, indicator.Released, r.acct.Login, r.reason)
-	if err != nil {
-		return out, err
+	for _, to := range []indicator.State{indicator.PendingSecond, indicator.Approved, indicator.Released} {
+		if it.State == to {
+			continue
+		}
+		err = indicator.Move(ctx, r.tx, it, to, r.acct.Login, r.reason)
+		if err != nil {
+			return out, err
+		}
 	}
 	r.shelf.add(x, body, out.Released)
 	return out, nil
 }
 
 // mayRelease checks validity, people and findings.
-func (r *session) mayRelease(ctx context.Context, it *indicator.Item) error {
+func (r *session) mayRelease(ctx context.Context, it *indicator.Item, kind string) error {
 	if !milli(it.ValidUntil).After(r.now) {
 		return fmt.Errorf("%w: %s was valid until %s", ErrState, it.ID, it.ValidUntil.Format(time.RFC3339))
 	}
-	ev, err := duties(ctx, r.tx, it, r.acct, indicator.KindSecond)
+	ev, err := duties(ctx, r.tx, it, r.acct, kind)
 	if err != nil {
 		return err
 	}
@@ -204,6 +212,11 @@ func (d *Desk) recall(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Acc
 			return nil, fmt.Errorf("%w: an officer recalls what the own source named", ErrRole)
 		}
 	}
+	return d.revoke(ctx, tx, s, acct, &it, reason)
+}
+
+// revoke takes an item out of force wherever it is.
+func (d *Desk) revoke(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Account, it *indicator.Item, reason string) (where []string, err error) {
 	x, body, err := nextVersion(ctx, tx, it.ID, s.now, func(x *contract.Indicator) { x.Revoked = true })
 	if err != nil {
 		return nil, err
@@ -220,7 +233,7 @@ func (d *Desk) recall(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Acc
 	if err != nil {
 		return nil, err
 	}
-	err = indicator.Move(ctx, tx, &it, indicator.Revoked, acct.Login, reason)
+	err = indicator.Move(ctx, tx, it, indicator.Revoked, acct.Login, reason)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,8 @@ var (
 	// ErrNoTarget means that every target was refused; the reasons stand in the
 	// [Outcome].
 	ErrNoTarget = errors.New("release: no provider may receive the item; see the reason at each target")
+	// ErrLife means that an emergency release was to last too long, or no time.
+	ErrLife = errors.New("release: an emergency release lasts from one minute to four hours")
 	// ErrText means that a text cannot be stored or shown.
 	ErrText   = errors.New("release: the text is refused")
 	errObject = errors.New("release: the item cannot be written as an object for providers")

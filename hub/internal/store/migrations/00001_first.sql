@@ -211,7 +211,8 @@ CREATE TABLE finding (
     PRIMARY KEY (item, code, detail)
 );
 
--- What people decided: privacy, first, second, override, recall, return, reject.
+-- What people decided: privacy, first, second, override, recall, return, reject,
+-- emergency, ratify.
 CREATE TABLE decision (
     id          text PRIMARY KEY,
     item        text NOT NULL REFERENCES item (id),
@@ -223,6 +224,7 @@ CREATE TABLE decision (
     at          bigint NOT NULL
 );
 CREATE INDEX decision_item ON decision (item, at);
+CREATE INDEX decision_emergency ON decision (at) WHERE kind = 'emergency';
 
 -- To whom, for which services: fixed by the second approval.
 CREATE TABLE target (
