@@ -169,7 +169,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	}
 	h.link = link.New(link.Config{
 		Identity: identity, Services: cfg.services(), VaultDir: cfg.path("vault"), VaultKey: vaultKey,
-		Set: h.set, DB: h.db, Feedback: h.feedback, Rules: h.feedback.SetRules, Log: log,
+		Set: h.set, DB: h.db, Feedback: h.feedback, Rules: h.takeRules, Log: log,
 	})
 	return h, h.buildConsole(ctx)
 }
@@ -320,7 +320,9 @@ func (h *house) buildConsole(ctx context.Context) error {
 	}
 	h.console = httpd.New(httpd.Config{Name: "console", Address: cfg.Console, Handler: handler, TLS: secure})
 	if cfg.Metrics != "" {
-		var all prometheus.Gatherers
+		own := prometheus.NewRegistry()
+		own.MustRegister(gauges{h})
+		all := prometheus.Gatherers{own}
 		for _, r := range h.rooms {
 			all = append(all, r)
 		}
@@ -428,6 +430,17 @@ func whenReady(run func(context.Context) error, listens <-chan struct{}, then fu
 		}()
 		return run(ctx)
 	}
+}
+
+// takeRules takes the rules of feedback, but a day that is none only in a
+// demonstration: short windows would tell when something happened.
+func (h *house) takeRules(r contract.Rules) {
+	if r.DayLength != 24*time.Hour && !h.cfg.Demonstration {
+		h.log.LogAttrs(context.Background(), slog.LevelError, "feedback rules refused: a day shorter than 24 hours is for demonstrations; those in force stay",
+			slog.Uint64("version", r.Version), slog.Duration("day", r.DayLength))
+		return
+	}
+	h.feedback.SetRules(r)
 }
 
 // forget deletes old sightings once an hour.

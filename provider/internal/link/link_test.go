@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -41,6 +42,7 @@ type fakeHub struct {
 	tree    *contract.List
 	changed chan struct{}
 	acks    []contract.Ack
+	windows []string
 	lose    int // acks to be answered with 500 after they were taken
 	limit   int
 	alter   func(*contract.Page) // misbehavior, applied to the last page
@@ -89,6 +91,14 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.lose--
 			w.WriteHeader(http.StatusInternalServerError)
 		}
+	case "/v1/feedback":
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			h.t.Error(err)
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.windows = append(h.windows, string(body))
 	case "/v1/renew":
 		h.renew(w, r)
 	default:
@@ -213,7 +223,10 @@ type node struct {
 	dir   string
 	hub   *fakeHub
 	ident *Identity
-	stop  func()
+
+	outgoing Outgoing
+
+	stop func()
 }
 
 func newNode(t *testing.T, h *fakeHub, life time.Duration) *node {
@@ -256,7 +269,7 @@ func (n *node) start() {
 	n.set = match.NewHolder()
 	n.link = New(Config{
 		Identity: n.ident, Services: contract.DNS | contract.SMTP, VaultDir: n.dir, VaultKey: make([]byte, 32),
-		Set: n.set, DB: db, Log: slog.New(slog.DiscardHandler),
+		Set: n.set, DB: db, Feedback: n.outgoing, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	err = n.link.Open(ctx)
@@ -490,4 +503,52 @@ func TestRenewsItsCertificateByItself(t *testing.T) {
 	}
 	h.put(2, contract.DNS, later)
 	eventually(t, "the list going on", func() bool { return n.has("n2.example") })
+}
+
+// box is feedback that waits to be sent.
+type box struct {
+	mu      sync.Mutex
+	waiting [][]byte
+	refused map[string]string
+}
+
+func (b *box) Reviewed(context.Context) ([][]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([][]byte(nil), b.waiting...), nil
+}
+
+func (b *box) Answered(_ context.Context, body []byte, refused string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused[string(body)] = refused
+	b.waiting = slices.DeleteFunc(b.waiting, func(w []byte) bool { return string(w) == string(body) })
+	return nil
+}
+
+func TestOnlyWindowsOfTheClosedSchemaLeave(t *testing.T) {
+	h, n := setup(t)
+	w := contract.Window{Day: 20_000, Service: contract.DNS, Rules: 1}
+	good, err := w.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := strings.Replace(string(good), `"cells"`, `"client":"192.0.2.1","cells"`, 1)
+	b := &box{waiting: [][]byte{[]byte(bad), good}, refused: map[string]string{}}
+	n.outgoing = b
+	n.start()
+	n.link.Wake()
+	eventually(t, "both being settled", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.refused) == 2
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.windows) != 1 || h.windows[0] != string(good) {
+		t.Errorf("what left: %q", h.windows)
+	}
+	if b.refused[bad] == "" || b.refused[string(good)] != "" {
+		t.Errorf("answers: %q", b.refused)
+	}
 }
