@@ -14,7 +14,7 @@ import (
 	"ecs/internal/sqldb"
 )
 
-// Bounds of an emergency release (program.md 4c).
+// Bounds of an emergency release (docs/program.md 4c).
 const (
 	EmergencyLife = 4 * time.Hour // it is in force at most so long, ratified or not
 	RatifyWithin  = time.Hour     // or it is recalled by itself
