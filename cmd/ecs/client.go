@@ -219,7 +219,10 @@ type target struct {
 type order struct {
 	Reason        string   `json:"reason"`
 	Determination string   `json:"determination,omitempty"`
+	Summary       string   `json:"summary,omitempty"`
+	Context       string   `json:"context,omitempty"`
 	Targets       []target `json:"targets,omitempty"`
+	Minutes       int      `json:"minutes,omitempty"` // of an emergency
 }
 
 type actAnswer struct {

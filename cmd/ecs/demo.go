@@ -21,12 +21,15 @@ import (
 // where says which demonstration a command means.
 type where struct {
 	Dir  string `default:".demo" help:"Folder that keeps everything."`
-	Port int    `default:"8600" help:"First of the ports that are used, all on 127.0.0.1."`
+	Port int    `help:"First of the ports that are used, all on 127.0.0.1; the folder remembers it (8600)."`
 }
 
 func (w where) layout() (demo.Layout, error) {
 	dir, err := filepath.Abs(w.Dir)
-	return demo.Layout{Dir: dir, Base: w.Port}, err
+	if err != nil {
+		return demo.Layout{}, err
+	}
+	return demo.Find(dir, w.Port)
 }
 
 type demoCmd struct {
@@ -152,9 +155,6 @@ func (c *demoCmd) greet(l demo.Layout, known *passwords) {
 	flags := ""
 	if c.Dir != ".demo" {
 		flags += " --dir " + c.Dir
-	}
-	if c.Port != 8600 {
-		flags += fmt.Sprintf(" --port %d", c.Port)
 	}
 	fmt.Printf(`
   Hub console       http://%s

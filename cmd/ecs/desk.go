@@ -196,10 +196,13 @@ func when(t *time.Time) string {
 
 type decideCmd struct {
 	atHub
-	Act           string   `arg:"" enum:"privacy,first,second,override,return,reject,recall,hold" help:"privacy, first, second, override, return, reject, recall or hold."`
+	Act           string   `arg:"" enum:"privacy,first,second,override,return,reject,recall,hold,emergency,ratify" help:"privacy, first, second, override, return, reject, recall, hold, emergency or ratify."`
 	Reason        string   `short:"r" required:"" help:"Why; it is kept for good."`
-	To            []string `placeholder:"PROVIDER=SERVICES" sep:"none" help:"For second: to whom and for which services, such as northnet=dns,smtp or northnet=all. Several times for several."`
+	To            []string `placeholder:"PROVIDER=SERVICES" sep:"none" help:"For second and emergency: to whom and for which services, such as northnet=dns,smtp or northnet=all. Several times for several."`
 	Determination string   `enum:",PII-NOT-PRESENT,REMOVED,NECESSARY" default:"" help:"For privacy: PII-NOT-PRESENT, REMOVED or NECESSARY."`
+	Summary       string   `help:"For privacy REMOVED: the releasable summary in place of the old one."`
+	Context       string   `help:"For privacy REMOVED: the analysts' context in place of the old one."`
+	Minutes       int      `default:"240" help:"For emergency: how long it is in force at most, 1 to 240."`
 	IDs           []string `arg:"" name:"id" help:"Indicators."`
 }
 
@@ -209,7 +212,10 @@ func (c *decideCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := order{Reason: c.Reason, Determination: c.Determination}
+	o := order{Reason: c.Reason, Determination: c.Determination, Summary: c.Summary, Context: c.Context}
+	if c.Act == "emergency" {
+		o.Minutes = c.Minutes
+	}
 	for _, t := range c.To {
 		p, s, ok := strings.Cut(t, "=")
 		if !ok {

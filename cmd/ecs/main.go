@@ -35,7 +35,7 @@ type cli struct {
 	Submit  submitCmd  `cmd:"" help:"Deliver a file of indicators to a hub."`
 	Items   itemsCmd   `cmd:"" help:"List indicators at a hub."`
 	Show    showCmd    `cmd:"" help:"Show one indicator's whole story."`
-	Decide  decideCmd  `cmd:"" help:"Decide on indicators: privacy, first, second, override, return, reject, recall."`
+	Decide  decideCmd  `cmd:"" help:"Decide on indicators: privacy, first, second, override, return, reject, recall, hold, emergency, ratify."`
 	Token   tokenCmd   `cmd:"" help:"Make a one-time token with which a provider's node can enroll."`
 	Ledger  ledgerCmd  `cmd:"" help:"Show what a provider has, and whether the ledger reconciles."`
 	Refused refusedCmd `cmd:"" help:"Show what was refused of a delivery, and why."`

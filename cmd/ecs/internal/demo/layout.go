@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"text/template"
 )
@@ -21,6 +22,32 @@ type Layout struct {
 }
 
 func (l Layout) at(n int) string { return "127.0.0.1:" + strconv.Itoa(l.Base+n) }
+
+// Find gives the layout of a folder. Its first start chooses the ports for good:
+// the configurations and the node's enrollment name them. Base 0 takes those.
+func Find(dir string, base int) (Layout, error) {
+	l := Layout{Dir: dir, Base: base}
+	text, err := os.ReadFile(l.ports())
+	if errors.Is(err, os.ErrNotExist) {
+		if base == 0 {
+			l.Base = 8600
+		}
+		return l, nil
+	}
+	if err != nil {
+		return l, err
+	}
+	l.Base, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return l, fmt.Errorf("%s: want the number of a port, not %q", l.ports(), text)
+	}
+	if base != 0 && base != l.Base {
+		return l, fmt.Errorf("the demonstration in %s was made with --port %d; leave --port away, or begin another one with --dir", dir, l.Base)
+	}
+	return l, nil
+}
+
+func (l Layout) ports() string { return filepath.Join(l.Dir, "port") }
 
 // Where everything listens.
 func (l Layout) HubConsole() string      { return l.at(0) }
@@ -61,6 +88,9 @@ func (l Layout) Write() error {
 	}
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(l.Inbox(), "national-cert"), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(l.ports(), []byte(strconv.Itoa(l.Base)+"\n"), 0o600)
 	}
 	if err != nil {
 		return err
@@ -103,7 +133,7 @@ func (l Layout) Free() error {
 	} {
 		err := free(x.at)
 		if err != nil {
-			return fmt.Errorf("%s needs %s, which is not free (%w): is another demonstration running? choose other ports with --port", x.what, x.at, err)
+			return fmt.Errorf("%s needs %s, which is not free (%w): is another demonstration running? choose other ports with --port, and another folder with --dir", x.what, x.at, err)
 		}
 	}
 	return nil
