@@ -15,8 +15,8 @@ import (
 func TestJourney(t *testing.T) {
 	dir := t.TempDir()
 	base := ports(t, 0, 43, 100, 125, 126, 153, 154, 155, 191)
-	where := []string{"--dir", dir, "--port", strconv.Itoa(base)}
-	demo := start(t, filepath.Join(t.TempDir(), "demo.log"), append([]string{ecs, "demo"}, where...)...)
+	where := []string{"--dir", dir} // the folder remembers the ports
+	demo := start(t, filepath.Join(t.TempDir(), "demo.log"), ecs, "demo", "--dir", dir, "--port", strconv.Itoa(base))
 	demo.wait(t, "Stop: Ctrl-C")
 	first, err := os.ReadFile(filepath.Join(dir, "passwords.json"))
 	if err != nil {
@@ -70,6 +70,10 @@ func TestJourney(t *testing.T) {
 	}
 	if !strings.Contains(demo.printed(), "Everything is kept in "+dir) {
 		t.Errorf("the end does not say where everything is kept:\n%s", demo.printed())
+	}
+	moved := run(t, nil, ecs, "demo", "--dir", dir, "--port", strconv.Itoa(base+1))
+	if moved.code != 1 || !strings.Contains(moved.err, "--port "+strconv.Itoa(base)) || strings.Count(moved.err, "\n") != 1 {
+		t.Errorf("a start with other ports ended with %d: %s", moved.code, moved.err)
 	}
 	stopped := run(t, nil, append([]string{ecs, "traffic", "--rounds", "1"}, where...)...)
 	if stopped.code == 0 || !strings.Contains(stopped.err, "no demonstration runs") {
