@@ -15,7 +15,7 @@ import (
 // A provider that is suspended keeps what it has and goes on reading its log, so
 // that recalls reach it; what it was not handed yet is withheld (docs/program.md,
 // mode freeze). From one that is leaving, and on an official's word from one that
-// is suspended, everything is withdrawn (mode withdraw all, C14).
+// is suspended, everything is withdrawn.
 const (
 	suspended    = "SUSPENDED"
 	terminating  = "TERMINATING"
