@@ -129,7 +129,7 @@ func (d *Desk) tick(ctx context.Context) {
 	}
 	err = d.recallUnratified(ctx)
 	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error("release: recall what nobody ratified", "error", err)
+		d.cfg.Log.Error("release: recall what nobody ratified", slog.Any("error", err))
 	}
 	err = d.withholdAll(ctx)
 	if err != nil && ctx.Err() == nil {
