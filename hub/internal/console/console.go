@@ -69,6 +69,7 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("GET /providers/{id}", c.see(access.Providers, c.provider))
 	mux.HandleFunc("POST /providers/{id}/token", c.see(access.Providers, c.token))
 	mux.HandleFunc("POST /providers/{id}/state", c.see(access.Providers, c.move))
+	mux.HandleFunc("POST /providers/{id}/withdraw", c.see(access.Providers, c.withdraw))
 	mux.HandleFunc("POST /providers/{id}/accredit", c.see(access.Providers, c.accredit))
 	mux.HandleFunc("POST /providers/{id}/revoke", c.see(access.Providers, c.revoke))
 	mux.HandleFunc("GET /providers/{id}/ledger", c.see(access.Providers, c.ledger))
@@ -191,6 +192,8 @@ var sentences = map[string]string{
 	"privacy":   "The determination is recorded.",
 	"first":     "The first approval is recorded. The indicator now waits for a release authority.",
 	"second":    "Approved and released. The providers' acknowledgments will show below.",
+	"emergency": "Released in an emergency. A second person has to ratify it within the hour, or it is recalled by itself.",
+	"ratify":    "Ratified. It stays in force until the end that the emergency release gave it.",
 	"override":  "Your override is recorded. It counts when two persons have given one.",
 	"return":    "The indicator is returned to its source, with your reason.",
 	"reject":    "The indicator is rejected, with your reason.",
@@ -200,6 +203,7 @@ var sentences = map[string]string{
 	"register":  "The provider is registered. Next, open its eligibility review.",
 	"state":     "The provider's new state is recorded.",
 	"accredit":  "The accreditation is recorded.",
+	"withdraw":  "Everything is withdrawn: %n indicators were taken off this provider’s list. Its acknowledgment will show in the ledger.",
 	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
 	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
 	"delivered": "The delivery is taken in.",

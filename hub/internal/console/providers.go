@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,18 +53,22 @@ func (c *console) register(w http.ResponseWriter, r *http.Request) {
 
 type providerData struct {
 	providerRow
-	Nodes    []program.Node
-	Steps    []program.Step
-	Next     []option
-	MayToken bool
-	MayGrant bool
-	Ceilings []option
-	Token    *program.Token
-	Balance  release.Balance
-	Holds    bool
-	Receipts []release.Receipt
-	Reason   string
-	NowField string
+	Nodes     []program.Node
+	Steps     []program.Step
+	Next      []option
+	MayToken  bool
+	MayGrant  bool
+	MayEmpty  bool   // may withdraw everything
+	Sure      bool   // the confirmation of a refused withdrawal
+	Emptying  string // the reason of a refused withdrawal
+	StateHint string // what the choice of a new state means
+	Ceilings  []option
+	Token     *program.Token
+	Balance   release.Balance
+	Holds     bool
+	Receipts  []release.Receipt
+	Reason    string
+	NowField  string
 }
 
 func (c *console) provider(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +82,10 @@ func (c *console) showProvider(w http.ResponseWriter, r *http.Request, status in
 		c.fail(w, r, err)
 		return
 	}
-	d := providerData{Token: token, NowField: c.moments(), Reason: r.PostFormValue("reason")}
+	d := providerData{Token: token, NowField: c.moments(), Reason: r.PostFormValue("reason"), Sure: r.PostFormValue("sure") != ""}
+	if strings.HasSuffix(r.URL.Path, "/withdraw") {
+		d.Reason, d.Emptying = "", d.Reason
+	}
 	for _, x := range rows {
 		if x.ID == id {
 			d.providerRow = x
@@ -105,10 +113,14 @@ func (c *console) showProvider(w http.ResponseWriter, r *http.Request, status in
 	for _, s := range program.Next(a, d.State) {
 		if s != program.Accredited {
 			d.Next = append(d.Next, option{string(s), web.Words(s)})
+			if s == program.Suspended {
+				d.StateHint = "Suspended: what is new is withheld; what is in force there stays, and recalls go through."
+			}
 		}
 	}
 	d.MayToken = d.State.Active() && a.Any("pmo_analyst", "accrediting_official", "system_admin")
 	d.MayGrant = a.Has("accrediting_official") && (d.State == program.Validated || d.State.Active())
+	d.MayEmpty = a.Has("accrediting_official") && d.State == program.Suspended
 	for t := contract.Clear; t <= contract.Red; t++ {
 		d.Ceilings = append(d.Ceilings, option{t.String(), "TLP:" + strings.ToUpper(t.String())})
 	}
@@ -117,6 +129,12 @@ func (c *console) showProvider(w http.ResponseWriter, r *http.Request, status in
 	p.Crumbs = []web.Link{{Text: "Providers", Href: "/providers"}}
 	if d.Problem != "" {
 		p.Notes = append(p.Notes, web.Note{Kind: "error", Title: "The list before it stays in force at this provider", Text: d.Problem})
+	}
+	switch d.State {
+	case program.Suspended:
+		p.Notes = append(p.Notes, web.Note{Kind: "warning", Title: "Suspended: nothing new goes to this provider", Text: "What it was not handed yet is withheld. What it has loaded stays in force unless everything is withdrawn. Its nodes go on reading their list, and recalls go through."})
+	case program.Terminating:
+		p.Notes = append(p.Notes, web.Note{Kind: "warning", Title: "Terminating: everything is withdrawn from this provider", Text: "The hub does that by itself, and nothing new goes there. Its nodes go on reading their list, so that the removals reach them."})
 	}
 	p.Data = d
 	c.pages.Render(w, status, "provider", p)
@@ -150,6 +168,28 @@ func (c *console) token(w http.ResponseWriter, r *http.Request) {
 func (c *console) move(w http.ResponseWriter, r *http.Request) {
 	err := c.Program.Move(r.Context(), account(r), r.PathValue("id"), program.State(r.PostFormValue("state")), strings.TrimSpace(r.PostFormValue("reason")))
 	c.settle(w, r, err, "state")
+}
+
+// withdraw takes everything out of force at a suspended provider, once the
+// official has said to be sure.
+func (c *console) withdraw(w http.ResponseWriter, r *http.Request) {
+	a, reason := account(r), strings.TrimSpace(r.PostFormValue("reason"))
+	noReason := web.Problem{Field: "withdraw-reason", Text: "Write a reason: at least one short sentence"}
+	if r.PostFormValue("sure") != "yes" && a.Has("accrediting_official") { // others are told that it is not theirs to do
+		problems := []web.Problem{{Field: "withdraw-sure", Text: "Confirm that everything shall be taken out of force at this provider"}}
+		if reason == "" {
+			problems = append([]web.Problem{noReason}, problems...)
+		}
+		c.showProvider(w, r, http.StatusUnprocessableEntity, problems, nil)
+		return
+	}
+	web.NewPatience(w).Progress() // a long list takes its time
+	n, err := c.Desk.Withdraw(r.Context(), a, r.PathValue("id"), reason)
+	if errors.Is(err, release.ErrReason) {
+		c.showProvider(w, r, http.StatusUnprocessableEntity, []web.Problem{noReason}, nil)
+		return
+	}
+	c.settle(w, r, err, "withdraw&n="+strconv.Itoa(n))
 }
 
 func (c *console) revoke(w http.ResponseWriter, r *http.Request) {
