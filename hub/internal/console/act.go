@@ -56,8 +56,11 @@ func (c *console) act(w http.ResponseWriter, r *http.Request) {
 	}
 	x := c.explain(r, err)
 	problem := web.Problem{Text: x.Detail + " " + x.Next}
-	if errors.Is(err, release.ErrReason) {
-		problem = web.Problem{Field: "reason", Text: "Write a reason: at least one short sentence"}
+	switch {
+	case errors.Is(err, release.ErrReason):
+		problem = web.Problem{Field: reasonField(what), Text: "Write a reason: at least one short sentence"}
+	case errors.Is(err, release.ErrLife):
+		problem.Field = "minutes"
 	}
 	problems := []web.Problem{problem}
 	for _, f := range outcome.Refused {
@@ -70,6 +73,17 @@ func (c *console) act(w http.ResponseWriter, r *http.Request) {
 	c.showStory(w, r, x.Status, problems, r.PostForm)
 }
 
+// reasonField is the id of the field for the reason in the form of an act.
+func reasonField(act string) string {
+	switch act {
+	case "override", "emergency", "ratify", "recall":
+		return act + "-reason"
+	case "return", "reject":
+		return "stop-reason"
+	}
+	return "reason"
+}
+
 var errNoAct = errors.New("console: no such act")
 
 // do hands one act to the desk.
@@ -78,7 +92,11 @@ func (c *console) do(ctx context.Context, a signin.Account, what string, ref rel
 	var none release.Outcome
 	switch what {
 	case "privacy":
-		return none, c.Desk.Privacy(ctx, a, ref, indicator.Determination(strings.Join(form["determination"], "")), reason)
+		determination := indicator.Determination(strings.Join(form["determination"], ""))
+		if determination == indicator.Removed {
+			return none, c.Desk.Redact(ctx, a, ref, redactionOf(form), reason)
+		}
+		return none, c.Desk.Privacy(ctx, a, ref, determination, reason)
 	case "first":
 		return none, c.Desk.First(ctx, a, ref, reason)
 	case "second":
@@ -87,6 +105,18 @@ func (c *console) do(ctx context.Context, a signin.Account, what string, ref rel
 			return none, err
 		}
 		return c.Desk.Second(ctx, a, ref, reason, targets)
+	case "emergency":
+		life, err := lifeOf(strings.Join(form["minutes"], ""))
+		if err != nil {
+			return none, err
+		}
+		targets, err := targetsOf(form["target"])
+		if err != nil {
+			return none, err
+		}
+		return c.Desk.Emergency(ctx, a, ref, reason, targets, life)
+	case "ratify":
+		return none, c.Desk.Ratify(ctx, a, ref, reason)
 	case "override":
 		return none, c.Desk.Override(ctx, a, ref, reason)
 	case "return":

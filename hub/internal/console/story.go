@@ -57,9 +57,13 @@ type storyData struct {
 	Offers     []offer
 	Fired      []itemFeedback
 	Able       map[string]bool // act: whether the state and the reader's roles allow to try
-	Reason     string
-	Note       string // of a determination
-	Chosen     map[string]bool
+	Unratified *unratified
+	Reason     map[string]string // act: what a refused form held
+	Chosen     map[string]bool   // targets
+	Determined string            // what a refused form of the privacy gate held
+	New        release.Redaction // what stands in the form: the present texts, or what was refused
+	Minutes    string            // of an emergency release
+	MaxMinutes int
 }
 
 func (c *console) story(w http.ResponseWriter, r *http.Request) {
@@ -96,7 +100,14 @@ func (c *console) showStory(w http.ResponseWriter, r *http.Request, status int, 
 		}
 	}
 	if form != nil {
-		d.Reason = strings.Join(form["reason"], "")
+		act := r.PathValue("act")
+		d.Reason[act] = strings.Join(form["reason"], "")
+		switch act {
+		case "privacy":
+			d.New, d.Determined = redactionOf(form), strings.Join(form["determination"], "")
+		case "emergency":
+			d.Minutes = strings.Join(form["minutes"], "")
+		}
 		for _, t := range form["target"] {
 			d.Chosen[t] = true
 		}
@@ -116,7 +127,8 @@ func (c *console) showStory(w http.ResponseWriter, r *http.Request, status int, 
 // tell collects everything that is known about an item.
 func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 	ctx := r.Context()
-	d := &storyData{row: c.rows(r, []indicator.Item{it})[0], Chosen: map[string]bool{}}
+	d := &storyData{row: c.rows(r, []indicator.Item{it})[0], Chosen: map[string]bool{}, Reason: map[string]string{}, Minutes: "60", MaxMinutes: maxMinutes}
+	d.New = release.Redaction{Summary: d.Summary, Context: d.Context}
 	sources, err := indicator.Sources(ctx, c.DB, it.ID)
 	if err != nil {
 		return nil, err
@@ -141,7 +153,7 @@ func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 	for _, x := range ledger {
 		d.Deliveries = append(d.Deliveries, deliveryRow{x, deliverySign(x.Status)})
 	}
-	d.Journey = journey(&it)
+	d.Journey = journey(&it, slices.ContainsFunc(decisions, func(x indicator.Decision) bool { return x.Kind == indicator.KindEmergency }))
 	d.Events = events(&it, sources, d.Findings, decisions, ledger, d.Hidden)
 	if d.Hidden { // findings quote the value
 		for i := range d.Findings {
@@ -149,8 +161,9 @@ func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 		}
 	}
 	d.lifelines(&it, c.Now().UTC())
+	d.Unratified = unratifiedOf(&it, decisions, c.Now())
 	d.able(account(r))
-	if d.Able["second"] {
+	if d.Able["second"] || d.Able["emergency"] {
 		d.Offers, err = c.offers(ctx, &it)
 		if err != nil {
 			return nil, err
@@ -168,19 +181,21 @@ func (d *storyData) able(a signinAccount) {
 	s := d.State
 	before := s == indicator.PrivacyGate || s == indicator.TechValidation || s == indicator.PendingFirst || s == indicator.PendingSecond
 	d.Able = map[string]bool{
-		"privacy":  s == indicator.PrivacyGate && a.Has("privacy_officer"),
-		"override": d.Stops > 0 && (s == indicator.TechValidation || s == indicator.PendingFirst || s == indicator.PendingSecond) && a.Any("pmo_analyst", "release_authority"),
-		"first":    s == indicator.PendingFirst && a.Has("pmo_analyst"),
-		"second":   s == indicator.PendingSecond && a.Has("release_authority"),
-		"stop":     before && a.Any("pmo_analyst", "release_authority", "privacy_officer"),
-		"recall":   (s == indicator.Released || s == indicator.InForce || s == indicator.Approved) && a.Any("release_authority", "privacy_officer", "pmo_analyst", "gfi_officer"),
+		"privacy":   s == indicator.PrivacyGate && a.Has("privacy_officer"),
+		"override":  d.Stops > 0 && (s == indicator.TechValidation || s == indicator.PendingFirst || s == indicator.PendingSecond) && a.Any("pmo_analyst", "release_authority"),
+		"first":     s == indicator.PendingFirst && a.Has("pmo_analyst"),
+		"emergency": s == indicator.PendingFirst && a.Has("release_authority"),
+		"ratify":    d.Unratified.may(a),
+		"second":    s == indicator.PendingSecond && a.Has("release_authority"),
+		"stop":      before && a.Any("pmo_analyst", "release_authority", "privacy_officer"),
+		"recall":    (s == indicator.Released || s == indicator.InForce || s == indicator.Approved) && a.Any("release_authority", "privacy_officer", "pmo_analyst", "gfi_officer"),
 	}
 	for _, ok := range d.Able {
 		d.Able["any"] = d.Able["any"] || ok
 	}
 }
 
-// offers lists the providers for a second approval, with what each may get.
+// offers lists the providers for a release, with what each may get.
 func (c *console) offers(ctx context.Context, it *indicator.Item) ([]offer, error) {
 	all, err := program.Providers(ctx, c.DB)
 	if err != nil {
@@ -225,7 +240,8 @@ var way = []struct {
 	{"Ended", []indicator.State{indicator.Expired, indicator.Revoked, indicator.Superseded, indicator.Returned, indicator.Rejected, indicator.Purged}},
 }
 
-func journey(it *indicator.Item) []leg {
+// journey tells where an item is. An emergency release passes neither approval.
+func journey(it *indicator.Item, emergency bool) []leg {
 	at := 0
 	for i, w := range way {
 		if slices.Contains(w.states, it.State) {
@@ -237,6 +253,7 @@ func journey(it *indicator.Item) []leg {
 		out[i].Text = w.text
 		switch {
 		case i < at && (it.Released.IsZero() && at == len(way)-1): // ended on its way: what it passed is in the story
+		case i < at && emergency && (w.states[0] == indicator.PendingFirst || w.states[0] == indicator.PendingSecond):
 		case i < at:
 			out[i].Mode = "complete"
 		case i == at:
