@@ -5,8 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"ecs/contract"
+	"ecs/hub/internal/hubtest"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/intake"
+	"ecs/hub/internal/release"
 	"ecs/web/webtest"
 
 	"github.com/chromedp/chromedp/kb"
@@ -29,15 +32,26 @@ func TestInABrowser(t *testing.T) {
 	webtest.Shot(t, ctx, "hub-deliveries")
 	delivery := deliveryOf(t, s)
 	stopped, second := "/indicators/"+s.Find(t, "jane.doe@mail.example").ID.String(), "/indicators/"+s.Find(t, "second.example").ID.String()
+	urgent := s.Find(t, "192.0.2.66").ID
+	_, err := s.Desk.Emergency(t.Context(), hubtest.Account("rita"), release.Ref{ID: urgent}, hubtest.Why, []release.Target{{Provider: "alder", Services: contract.NetFlow}}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range []struct{ login, name, path string }{
 		{"paul", "queue-privacy-paul", "/queue?step=privacy"},
 		{"paul", "story-paul", stopped},
 		{"paul", "audit", "/audit"},
 		{"rita", "story-rita", second},
+		{"rita", "story-emergency", "/indicators/" + s.Find(t, "first.example").ID.String()},
+		{"ann", "story-ratify", "/indicators/" + urgent.String()},
 		{"otto", "provider-otto", "/providers/alder"},
+		{"otto", "provider-suspended", "/providers/alder"},
 		{"gil", "delivery", delivery},
 		{"stella", "dashboard-stella", "/"},
 	} {
+		if x.name == "provider-suspended" {
+			s.suspend(t)
+		}
 		webtest.SignOut(t, ctx, s.url)
 		webtest.SignIn(t, ctx, s.url, x.login, s.Passwords[x.login])
 		webtest.Open(t, ctx, s.url+x.path)
@@ -87,7 +101,15 @@ func TestApprovalByKeyboard(t *testing.T) {
 	tab("act")
 	webtest.Keys(t, ctx, kb.Enter)
 	webtest.Wait(t, ctx, "Choose at least one indicator")
-	if got := webtest.Focused(t, ctx); got != "problems" {
+	got := webtest.Focused(t, ctx)
+	for range 40 { // the browser moves the focus a moment after it shows the text
+		if got == "problems" {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+		got = webtest.Focused(t, ctx)
+	}
+	if got != "problems" {
 		t.Errorf("after a refused form the focus is on %q, want the list of problems", got)
 	}
 	webtest.Accessible(t, ctx, "refused form")
