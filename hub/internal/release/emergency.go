@@ -28,29 +28,10 @@ var system = signin.Account{Login: "system", Person: "system"}
 // within [RatifyWithin]. Privacy determination, technical stops, separation of
 // duties and the limits of targets hold as for any release.
 func (d *Desk) Emergency(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target, life time.Duration) (Outcome, error) {
-	var out Outcome
 	if life < time.Minute || life > EmergencyLife {
-		return out, fmt.Errorf("%w: not %s", ErrLife, life)
+		return Outcome{}, fmt.Errorf("%w: not %s", ErrLife, life)
 	}
-	err := d.act(ctx, acct, reason, []string{roleAuthority}, func(tx *sql.Tx, reason string) error {
-		r, err := d.session(ctx, tx, acct, reason, targets)
-		if err != nil {
-			return err
-		}
-		out, err = r.emergency(ctx, ref, life)
-		if err != nil {
-			return err
-		}
-		return r.shelf.flush(ctx, tx)
-	})
-	if err != nil {
-		out.Released = nil
-		return out, err
-	}
-	for _, t := range out.Released {
-		d.bell.ring(t.Provider)
-	}
-	return out, nil
+	return d.releasing(ctx, acct, reason, targets, func(r *session) (Outcome, error) { return r.emergency(ctx, ref, life) })
 }
 
 func (r *session) emergency(ctx context.Context, ref Ref, life time.Duration) (Outcome, error) {

@@ -20,26 +20,7 @@ import (
 // visit finds it. What a target has already is left as it is; what was withheld
 // or withdrawn from it while it was suspended can be sent again.
 func (d *Desk) Extend(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
-	var out Outcome
-	err := d.act(ctx, acct, reason, []string{roleAuthority}, func(tx *sql.Tx, reason string) error {
-		r, err := d.session(ctx, tx, acct, reason, targets)
-		if err != nil {
-			return err
-		}
-		out, err = r.extend(ctx, ref)
-		if err != nil {
-			return err
-		}
-		return r.shelf.flush(ctx, tx)
-	})
-	if err != nil {
-		out.Released = nil
-		return out, err
-	}
-	for _, t := range out.Released {
-		d.bell.ring(t.Provider)
-	}
-	return out, nil
+	return d.releasing(ctx, acct, reason, targets, func(r *session) (Outcome, error) { return r.extend(ctx, ref) })
 }
 
 // ExtendAll is to [Desk.Extend] as [Desk.SecondAll] is to [Desk.Second].

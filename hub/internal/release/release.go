@@ -20,13 +20,20 @@ import (
 // rest goes on; when none is left, nothing changes and the error wraps
 // [ErrNoTarget].
 func (d *Desk) Second(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
+	return d.releasing(ctx, acct, reason, targets, func(r *session) (Outcome, error) { return r.second(ctx, ref) })
+}
+
+// releasing runs one act that releases, in one transaction: roles and reason are
+// checked, the act decides and writes, and only when all of it is on the disk do
+// the providers that got something hear of it.
+func (d *Desk) releasing(ctx context.Context, acct signin.Account, reason string, targets []Target, act func(*session) (Outcome, error)) (Outcome, error) {
 	var out Outcome
 	err := d.act(ctx, acct, reason, []string{roleAuthority}, func(tx *sql.Tx, reason string) error {
 		r, err := d.session(ctx, tx, acct, reason, targets)
 		if err != nil {
 			return err
 		}
-		out, err = r.second(ctx, ref)
+		out, err = act(r)
 		if err != nil {
 			return err
 		}
