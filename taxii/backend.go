@@ -28,6 +28,37 @@ type Backend interface {
 	Objects(ctx context.Context, client, collection string, q Query) (Page, error)
 }
 
+// Inbox is what a [Backend] also is when clients may add objects to some of its
+// collections, those with CanWrite.
+type Inbox interface {
+	// Add takes the objects of one POST. When it returns without error they are on
+	// stable storage: the client is told that they were accepted and may forget
+	// them. An exact duplicate of what is there already is no failure.
+	//
+	// The status is the client's own: [Inbox.Status] gives it for 24 hours at least.
+	// An [*Error] is answered as it is; [ErrNotFound] and others as in [Backend].
+	Add(ctx context.Context, client, collection string, p Posted) (Status, error)
+	// Status gives what became of an earlier Add of the same client, with
+	// [ErrNotFound] when there was none or it is long ago.
+	Status(ctx context.Context, client, id string) (Status, error)
+}
+
+// Posted is the envelope of one POST.
+type Posted struct {
+	// Body is the whole envelope as it came, checked to be one JSON object whose
+	// "objects" is a list of objects.
+	Body []byte
+	// Objects are those of the list, in order.
+	Objects []PostedObject
+}
+
+// PostedObject is one object of a POST.
+type PostedObject struct {
+	ID      string    // as the object says; "" when it does not
+	Version time.Time // modified, or created; zero when it has neither
+	Raw     []byte    // its text within Posted.Body
+}
+
 // ErrNotFound is for backends, see [Backend].
 var ErrNotFound = errors.New("taxii: not found")
 

@@ -50,6 +50,9 @@ type Error struct {
 	Code        string            `json:"error_code,omitempty"`
 	Status      string            `json:"http_status,omitempty"` // the number as a string
 	Details     map[string]string `json:"details,omitempty"`
+	// RetryAfter is how long the server asks to wait, 0 if it does not say. It
+	// travels as the header of the same name.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // Error implements error.
@@ -71,6 +74,33 @@ func (e *Error) status() int {
 
 func problem(status int, code, description string) *Error {
 	return &Error{Title: http.StatusText(status), Description: description, Code: code, Status: strconv.Itoa(status)}
+}
+
+// Status says what became of the objects of one POST (section 4.3.1).
+type Status struct {
+	ID        string         `json:"id"`     // a UUID, version 4
+	State     string         `json:"status"` // [Complete] or [Pending]
+	Received  string         `json:"request_timestamp,omitempty"`
+	Total     int            `json:"total_count"`
+	Success   int            `json:"success_count"`
+	Successes []StatusDetail `json:"successes,omitempty"`
+	Failure   int            `json:"failure_count"`
+	Failures  []StatusDetail `json:"failures,omitempty"`
+	Pending   int            `json:"pending_count"`
+	Pendings  []StatusDetail `json:"pendings,omitempty"`
+}
+
+// The states of a [Status].
+const (
+	Complete = "complete"
+	Pending  = "pending"
+)
+
+// StatusDetail is what became of one object (section 4.3.1).
+type StatusDetail struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	Message string `json:"message,omitempty"` // why it failed, and what to do
 }
 
 // manifestRecord is section 5.3.1.

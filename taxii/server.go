@@ -2,6 +2,7 @@ package taxii
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Config of a [Server].
@@ -36,6 +38,11 @@ type Config struct {
 	// PageLimit is the most records of one page, also when a client names no
 	// limit; 1000 if zero.
 	PageLimit int
+	// MaxContent is the most bytes of one POST, told as max_content_length, when
+	// Backend is an [Inbox]; 16 MiB if zero. The whole is held in memory.
+	MaxContent int64
+	// MaxObjects is the most objects of one POST; 10,000 if zero.
+	MaxObjects int
 	// Log receives what the backend fails with; nil for none.
 	Log *slog.Logger
 }
@@ -45,7 +52,8 @@ const discoveryPath = "/taxii2/"
 
 // Server answers TAXII 2.1 requests. It starts no goroutine and keeps no state.
 type Server struct {
-	cfg Config
+	cfg   Config
+	inbox Inbox // nil when nothing is taken
 }
 
 // NewServer checks the configuration.
@@ -78,10 +86,20 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.PageLimit <= 0 {
 		cfg.PageLimit = 1000
 	}
+	if cfg.MaxContent <= 0 {
+		cfg.MaxContent = 16 << 20
+	}
+	if cfg.MaxObjects <= 0 {
+		cfg.MaxObjects = 10_000
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg}, nil
+	inbox, ok := cfg.Backend.(Inbox)
+	if !ok {
+		cfg.MaxContent = 1 // the standard wants it above zero; nothing is taken
+	}
+	return &Server{cfg: cfg, inbox: inbox}, nil
 }
 
 type clientKey struct{}
@@ -130,13 +148,15 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) *Error {
 	case rest == "":
 		return s.resource(w, r, Root{
 			Title: s.cfg.Title, Description: s.cfg.Description, Versions: []string{MediaType},
-			MaxContentLength: 1, // the standard wants it above zero; nothing is taken
+			MaxContentLength: s.cfg.MaxContent,
 		})
 	case parts[0] == "collections" && len(parts) == 1:
 		return s.collections(w, r, who)
 	case parts[0] == "collections":
 		return s.collection(w, r, who, parts[1], parts[2:])
-	default: // also for status: nothing is taken, so there is no status of anything
+	case parts[0] == "status" && len(parts) == 2 && s.inbox != nil:
+		return s.status(w, r, who, parts[1])
+	default:
 		return notFound()
 	}
 }
@@ -218,8 +238,11 @@ const (
 
 // page answers with a page of a collection, or of one object in it.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, who string, c *Collection, object string, f form, match []string) *Error {
-	if r.Method == http.MethodPost && f == objectPage && object == "" || r.Method == http.MethodDelete && f == objectPage && object != "" {
-		return problem(http.StatusForbidden, "read-only", "This collection is read-only (can_write is false).")
+	if r.Method == http.MethodPost && f == objectPage && object == "" {
+		return s.post(w, r, who, c)
+	}
+	if r.Method == http.MethodDelete && f == objectPage && object != "" {
+		return s.refuseDelete(c)
 	}
 	problem := reads(w, r)
 	if problem != nil {
@@ -298,6 +321,10 @@ func (s *Server) backend(r *http.Request, err error) *Error {
 	if errors.Is(err, ErrNotFound) {
 		return notFound()
 	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
 	out := problem(http.StatusServiceUnavailable, "unavailable", "The request could not be answered now. Try again later.")
 	var id [8]byte
 	_, _ = rand.Read(id[:])
@@ -309,8 +336,9 @@ func (s *Server) backend(r *http.Request, err error) *Error {
 }
 
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, e *Error) {
-	if e.status() == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "10")
+	if e.status() == http.StatusServiceUnavailable || e.RetryAfter > 0 {
+		wait := cmp.Or(e.RetryAfter, 10*time.Second)
+		w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	}
 	s.write(w, r, e.status(), e)
 }

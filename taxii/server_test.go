@@ -95,7 +95,7 @@ func TestAnswers(t *testing.T) {
 		{"not readable", "GET", root + "collections/" + shut + "/objects/", 403, "...can_read is false", "", ""},
 		{"manifest not readable", "GET", root + "collections/" + shut + "/manifest/", 403, "...can_read is false", "", ""},
 		{"post", "POST", objects, 403, "...can_write is false", "", ""},
-		{"delete", "DELETE", objects + object1 + "/", 403, "...can_write is false", "", ""},
+		{"delete", "DELETE", objects + object1 + "/", 403, "...cannot be deleted", "", ""},
 		{"put", "PUT", objects, 405, "...Use GET", "", ""},
 		{"post to manifest", "POST", root + "collections/" + open + "/manifest/", 405, "...Use GET", "", ""},
 		{"post to discovery", "POST", "/taxii2/", 405, "...Use GET", "", ""},
