@@ -101,8 +101,8 @@ func within(have, allowed []string) bool {
 	return slices.ContainsFunc(have, func(h string) bool { return slices.Contains(allowed, h) })
 }
 
-func readACS(m map[string]any) (*ACS, error) {
-	r := fields{m: m}
+func readACS(m Value) (*ACS, error) {
+	r := fields{v: m}
 	a := &ACS{
 		Identifier: r.str("identifier", true), Created: r.time("create_date_time"),
 		Custodian: r.str("responsible_entity_custodian", true), Originator: r.str("responsible_entity_originator", false),
@@ -115,11 +115,11 @@ func readACS(m map[string]any) (*ACS, error) {
 	if err != nil {
 		return nil, err
 	}
-	control, ok := m["control_set"].(map[string]any)
-	if !ok {
+	control := m.Get("control_set")
+	if control.Kind() != Members {
 		return nil, errors.New("property control_set is missing")
 	}
-	c := fields{m: control}
+	c := fields{v: control}
 	a.Control = ControlSet{
 		Classification: c.str("classification", true), Determinations: c.list("formal_determination"),
 		Caveats: c.list("caveat"), Sensitivities: c.list("sensitivity"), Scope: readScope(&c),
@@ -130,8 +130,8 @@ func readACS(m map[string]any) (*ACS, error) {
 	r.merge(c)
 	a.readPrivileges(&r)
 	a.readSharing(&r)
-	if d, ok := m["resource_disposition"].(map[string]any); ok {
-		x := fields{m: d}
+	if d := m.Get("resource_disposition"); d.Kind() == Members {
+		x := fields{v: d}
 		a.DisposeAt, a.DisposeHow = x.time("disposition_date"), x.str("disposition_process", false)
 		r.merge(x)
 	}
@@ -161,23 +161,20 @@ func readScope(r *fields) Scope {
 
 // rules gives the objects of a list under either of two names: the proposal for
 // STIX 2.0 and the published extension differ in number.
-func rules(r *fields, names ...string) []map[string]any {
-	var out []map[string]any
+func rules(r *fields, names ...string) []Value {
+	var out []Value
 	for _, name := range names {
-		v, ok := r.m[name]
-		if !ok {
-			continue
+		v := r.v.Get(name)
+		if v.Ok() && v.Kind() != Items {
+			out = append(out, v)
 		}
-		items, isList := v.([]any)
-		if !isList {
-			items = []any{v}
+		for _, x := range v.Items() {
+			out = append(out, x)
 		}
-		for _, x := range items {
-			m, ok := x.(map[string]any)
-			if !ok {
-				r.fail("property %s holds something else than objects", name)
-			}
-			out = append(out, m)
+	}
+	for _, x := range out {
+		if x.Kind() != Members {
+			r.fail("property %s holds something else than objects", names[0])
 		}
 	}
 	return out
@@ -185,17 +182,17 @@ func rules(r *fields, names ...string) []map[string]any {
 
 func (a *ACS) readPrivileges(r *fields) {
 	for _, m := range rules(r, "access_privilege", "access_privileges") {
-		p := fields{m: m}
+		p := fields{v: m}
 		action := p.str("privilege_action", true)
 		permit := effect(&p)
 		var scope Scope
-		if s, ok := m["privilege_scope"].(map[string]any); ok {
-			f := fields{m: s}
-			scope = readScope(&f)
-			p.merge(f)
-		} else if _, ok := m["privilege_scope"]; ok {
+		s := m.Get("privilege_scope")
+		if s.Ok() && s.Kind() != Members {
 			p.fail("property privilege_scope is not an object")
 		}
+		f := fields{v: s}
+		scope = readScope(&f)
+		p.merge(f)
 		a.Privileges = append(a.Privileges, Privilege{Action: strings.ToUpper(action), Permit: permit, Scope: scope})
 		r.merge(p)
 	}
@@ -203,7 +200,7 @@ func (a *ACS) readPrivileges(r *fields) {
 
 func (a *ACS) readSharing(r *fields) {
 	for _, m := range rules(r, "further_sharing") {
-		p := fields{m: m}
+		p := fields{v: m}
 		a.Sharing = append(a.Sharing, Sharing{Scope: p.list("sharing_scope"), Permit: effect(&p)})
 		r.merge(p)
 	}

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -46,9 +44,22 @@ func validUUID(u string) bool {
 	if len(u) != 36 || u[8] != '-' || u[13] != '-' || u[18] != '-' || u[23] != '-' {
 		return false
 	}
-	_, err := hex.DecodeString(u[:8] + u[9:13] + u[14:18] + u[19:23] + u[24:])
-	return err == nil
+	var bad byte
+	for i := range 36 {
+		bad |= uuidBytes[u[i]]
+	}
+	return bad == 0 && strings.Count(u, "-") == 4
 }
+
+// uuidBytes is 0 for the bytes that a UUID is written with.
+var uuidBytes = func() (t [256]byte) {
+	for i := range t {
+		if hexDigit(byte(i)) > 15 && i != '-' { //nolint:gosec // below 256
+			t[i] = 1
+		}
+	}
+	return t
+}()
 
 // NewID makes a random (version 4) identifier of a type.
 func NewID(typ string) string {
@@ -68,24 +79,24 @@ func uuid(u [16]byte, version byte) string {
 var namespace = [16]byte{0x00, 0xab, 0xed, 0xb4, 0xaa, 0x42, 0x46, 0x6c, 0x9c, 0x01, 0xfe, 0xd2, 0x33, 0x15, 0xa9, 0xb7}
 
 // contributing are the ID contributing properties of each cyber-observable type
-// (section 6). A process has none.
+// (section 6), in the order of canonical JSON. A process has none.
 var contributing = map[string][]string{
 	"artifact":             {"hashes", "payload_bin"},
 	"autonomous-system":    {"number"},
 	"directory":            {"path"},
 	"domain-name":          {"value"},
 	"email-addr":           {"value"},
-	"email-message":        {"from_ref", "subject", "body"},
-	"file":                 {"hashes", "name", "extensions", "parent_directory_ref"},
+	"email-message":        {"body", "from_ref", "subject"},
+	"file":                 {"extensions", "hashes", "name", "parent_directory_ref"},
 	"ipv4-addr":            {"value"},
 	"ipv6-addr":            {"value"},
 	"mac-addr":             {"value"},
 	"mutex":                {"name"},
-	"network-traffic":      {"start", "end", "src_ref", "dst_ref", "src_port", "dst_port", "protocols", "extensions"},
+	"network-traffic":      {"dst_port", "dst_ref", "end", "extensions", "protocols", "src_port", "src_ref", "start"},
 	"process":              {},
-	"software":             {"name", "cpe", "swid", "vendor", "version"},
+	"software":             {"cpe", "name", "swid", "vendor", "version"},
 	"url":                  {"value"},
-	"user-account":         {"account_type", "user_id", "account_login"},
+	"user-account":         {"account_login", "account_type", "user_id"},
 	"windows-registry-key": {"key", "values"},
 	"x509-certificate":     {"hashes", "serial_number"},
 }
@@ -106,76 +117,116 @@ var ErrNoProperties = errors.New("stix: the object has no ID contributing proper
 // since two spellings give two identifiers. Of several hashes one contributes,
 // MD5, SHA-1, SHA-256 or SHA-512, in this order, else the first by name.
 func ObservableID(object []byte) (string, error) {
-	v, err := parseJSON(object, maxDepth)
+	v, err := ParseValue(object)
 	if err != nil {
 		return "", fmt.Errorf("stix: object: %w", err)
 	}
-	m, _ := v.(map[string]any)
-	typ, _ := m["type"].(string)
+	return v.observableID()
+}
+
+func (v Value) observableID() (string, error) {
+	typ := v.Get("type").Str()
 	names, ok := contributing[typ]
 	if !ok {
 		return "", fmt.Errorf("stix: %q is not a type of cyber-observable object", clip(typ))
 	}
-	part := make(map[string]any)
+	part := []byte{'{'}
 	for _, n := range names {
-		x, ok := m[n]
-		if !ok {
+		x := v.Get(n)
+		if !x.Ok() {
 			continue
 		}
-		if h, isMap := x.(map[string]any); n == "hashes" && isMap {
-			x = oneHash(h)
+		if len(part) > 1 {
+			part = append(part, ',')
 		}
-		part[n] = x
+		part = append(appendString(part, n), ':')
+		if n == "hashes" && x.Kind() == Members {
+			part = oneHash(part, x)
+		} else {
+			part = x.t.appendCanonical(part, x.i)
+		}
 	}
-	if len(part) == 0 {
+	if len(part) == 1 {
 		return "", ErrNoProperties
 	}
-	h := sha1.New() //nolint:gosec // see the import
-	h.Write(namespace[:])
-	h.Write(appendJSON(nil, part))
-	return typ + "--" + uuid([16]byte(h.Sum(nil)), 5), nil
+	return observableID(typ, append(part, '}')), nil
 }
 
-func oneHash(h map[string]any) map[string]any {
-	names := slices.Sorted(maps.Keys(h))
-	for _, n := range append([]string{"MD5", "SHA-1", "SHA-256", "SHA-512"}, names...) {
-		if v, ok := h[n]; ok {
-			return map[string]any{n: v}
+func observableID(typ string, canonical []byte) string {
+	h := sha1.New() //nolint:gosec // see the import
+	h.Write(namespace[:])
+	h.Write(canonical)
+	return typ + "--" + uuid([16]byte(h.Sum(nil)), 5)
+}
+
+// oneHash writes the one hash that contributes.
+func oneHash(b []byte, hashes Value) []byte {
+	for _, n := range append([]string{"MD5", "SHA-1", "SHA-256", "SHA-512"}, hashes.sortedNames()...) {
+		x := hashes.Get(n)
+		if x.Ok() {
+			b = append(appendString(append(b, '{'), n), ':')
+			return append(x.t.appendCanonical(b, x.i), '}')
 		}
 	}
-	return h
+	return append(b, "{}"...)
 }
 
 // ParseTime reads a timestamp (section 3.11): RFC 3339 in UTC with "T" and "Z"
 // in upper case and any number of digits in the fraction, of which those finer
 // than nanoseconds are cut off.
 func ParseTime(s string) (time.Time, error) {
-	const form = "2006-01-02T15:04:05"
-	bad := fmt.Errorf("%q is not a STIX timestamp: want 2006-01-02T15:04:05.000Z", clip(s))
-	rest, ok := strings.CutSuffix(s, "Z")
-	if !ok || len(rest) < len(form) {
-		return time.Time{}, bad
-	}
-	t, err := time.Parse(form, rest[:len(form)])
-	if err != nil {
-		return time.Time{}, bad
-	}
-	fraction := rest[len(form):]
-	if fraction == "" {
-		return t, nil
-	}
-	if fraction[0] != '.' || len(fraction) == 1 {
-		return time.Time{}, bad
-	}
-	unit := time.Second
-	for _, c := range []byte(fraction[1:]) {
-		if c < '0' || c > '9' {
-			return time.Time{}, bad
-		}
-		unit /= 10
-		t = t.Add(time.Duration(c-'0') * unit)
+	t, ok := parseTime(s)
+	if !ok {
+		return time.Time{}, fmt.Errorf("%q is not a STIX timestamp: want 2006-01-02T15:04:05.000Z", clip(s))
 	}
 	return t, nil
+}
+
+func parseTime(s string) (time.Time, bool) {
+	const form = "2006-01-02T15:04:05"
+	if len(s) <= len(form) || s[len(s)-1] != 'Z' || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
+		return time.Time{}, false
+	}
+	var n digits
+	year, month, day := n.two(s, 0)*100+n.two(s, 2), n.two(s, 5), n.two(s, 8)
+	hour, minute, second := n.two(s, 11), n.two(s, 14), n.two(s, 17)
+	if n.bad || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
+	if day > 28 && day > time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day() {
+		return time.Time{}, false
+	}
+	nanos, ok := fraction(s[len(form) : len(s)-1])
+	return time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC), ok
+}
+
+// digits reads numbers of two digits and remembers whether one was none.
+type digits struct{ bad bool }
+
+func (d *digits) two(s string, at int) int {
+	a, b := s[at]-'0', s[at+1]-'0'
+	d.bad = d.bad || a > 9 || b > 9
+	return int(a)*10 + int(b)
+}
+
+// fraction reads nothing, or a point and digits, as nanoseconds.
+func fraction(s string) (nanos int, ok bool) {
+	if s == "" {
+		return 0, true
+	}
+	if s[0] != '.' || len(s) == 1 {
+		return 0, false
+	}
+	unit := int(time.Second)
+	for i := 1; i < len(s); i++ {
+		c := s[i] - '0'
+		if c > 9 {
+			return 0, false
+		}
+		unit /= 10
+		nanos += int(c) * unit
+	}
+	return nanos, true
 }
 
 // FormatTime writes a timestamp with the three digits that best practice asks

@@ -49,12 +49,11 @@ func (o *Object) Marking() (*Marking, error) {
 	if o.Type != "marking-definition" {
 		return nil, fmt.Errorf("%s is not a marking-definition", o.Type)
 	}
-	r := fields{m: o.members}
+	r := fields{v: o.Value()}
 	out := &Marking{ID: o.ID, Name: r.str("name", false)}
 	out.TLP, _ = TLP(o.ID)
 	kind := r.str("definition_type", false)
-	definition, _ := o.members["definition"].(map[string]any)
-	d := fields{m: definition}
+	d := fields{v: o.Get("definition")}
 	switch kind {
 	case "tlp":
 		out.TLP = tlpName(d.str("tlp", true))
@@ -64,16 +63,16 @@ func (o *Object) Marking() (*Marking, error) {
 	case "statement":
 		out.Statement = d.str("statement", true)
 	}
-	extensions, _ := o.members["extensions"].(map[string]any)
-	if m, ok := extensions[tlpExtension].(map[string]any); ok {
-		x := fields{m: m}
+	extensions := o.Get("extensions")
+	if m := extensions.Get(tlpExtension); m.Kind() == Members {
+		x := fields{v: m}
 		out.TLP = tlpName(x.str("tlp_2_0", true))
 		if out.TLP == "" {
 			x.fail("unknown TLP marking")
 		}
 		d.merge(x)
 	}
-	if m, ok := extensions[ACSExtension].(map[string]any); ok {
+	if m := extensions.Get(ACSExtension); m.Kind() == Members {
 		acs, err := readACS(m)
 		if err != nil {
 			return nil, fmt.Errorf("ACS marking: %w", err)
@@ -82,12 +81,6 @@ func (o *Object) Marking() (*Marking, error) {
 	}
 	r.merge(d)
 	return out, r.err
-}
-
-func (f *fields) merge(other fields) {
-	if f.err == nil {
-		f.err = other.err
-	}
 }
 
 // tlpName brings the names of both generations to those of 2.0, "" if unknown.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -28,72 +27,104 @@ type Object struct {
 	Granular    bool     // whether there are granular markings
 	Extensions  []string // names of its extensions, in order
 
-	members map[string]any
+	tape tape
 }
 
 // ErrNotObject is the cause of an error for JSON that is no object.
 var ErrNotObject = errors.New("not a JSON object")
 
-// Fault is what is wrong with a property.
-type Fault uint8
-
-// The faults of a property.
-const (
-	Missing   Fault = iota + 1 // required, and absent or empty
-	WrongType                  // of another JSON type
-	BadValue                   // of the right type, and impossible
-)
-
-// PropertyError says which property of an object is wrong.
-type PropertyError struct {
-	Name  string
-	Fault Fault
-	Err   error // in full, with the name
+// ParseObject reads one object. It checks the common properties, not those of
+// its type, for which see [Object.Check].
+func ParseObject(raw []byte) (*Object, error) {
+	var s scanner
+	return s.parse(raw, maxDepth)
 }
 
-// Error implements error.
-func (e *PropertyError) Error() string { return e.Err.Error() }
-
-// Unwrap gives the cause.
-func (e *PropertyError) Unwrap() error { return e.Err }
-
-// ParseObject reads one object. It checks the common properties, not those of
-// its type.
-func ParseObject(raw []byte) (*Object, error) { return parseObject(raw, maxDepth) }
-
-func parseObject(raw []byte, depth int) (*Object, error) {
-	v, err := parseJSON(raw, depth)
+func (s *scanner) parse(raw []byte, depth int) (*Object, error) {
+	err := s.whole(raw, depth)
 	if err != nil {
 		return nil, err
 	}
-	m, ok := v.(map[string]any)
-	if !ok {
+	if s.nodes[0].kind != Members {
 		return nil, ErrNotObject
 	}
-	o := &Object{Raw: raw, members: m, Confidence: -1}
-	r := fields{m: m}
-	o.ID = r.str("id", true)
-	o.Type = r.str("type", true)
-	o.SpecVersion = r.str("spec_version", false)
-	o.CreatedBy = r.str("created_by_ref", false)
-	o.Created = r.time("created")
-	o.Modified = r.time("modified")
-	o.Revoked = r.flag("revoked")
-	o.Markings = r.list("object_marking_refs")
-	if _, ok := m["confidence"]; ok {
-		o.Confidence = r.integer("confidence", 0, 100)
+	return s.take(raw)
+}
+
+// take makes an object of what was scanned.
+func (s *scanner) take(raw []byte) (*Object, error) {
+	o := &Object{Raw: raw, Confidence: -1}
+	o.tape.text = string(raw)
+	o.tape.nodes = append(make([]node, 0, len(s.nodes)), s.nodes...)
+	return o, o.common()
+}
+
+// Value gives the whole object as a JSON value.
+func (o *Object) Value() Value {
+	if o.tape.nodes == nil {
+		return Value{}
 	}
-	_, o.Granular = m["granular_markings"]
-	if ext, ok := m["extensions"].(map[string]any); ok {
-		for n := range ext {
-			o.Extensions = append(o.Extensions, n)
+	return Value{t: &o.tape}
+}
+
+// Get gives a property by its name, absent if it has none such.
+func (o *Object) Get(name string) Value { return o.Value().Get(name) }
+
+// Canonical gives the object in canonical form, see [CanonicalJSON].
+func (o *Object) Canonical() []byte { return o.AppendCanonical(nil) }
+
+// AppendCanonical appends the object in canonical form, see [CanonicalJSON].
+func (o *Object) AppendCanonical(dst []byte) []byte { return o.tape.appendCanonical(dst, 0) }
+
+// common reads the properties that all objects share: it looks at each name
+// once.
+func (o *Object) common() error {
+	var id, typ, spec, by, created, modified, revoked, marks, confidence, ext uint32
+	nodes := o.tape.nodes
+	for i := uint32(1); i < uint32(len(nodes)); i = nodes[i].next { //nolint:gosec // at most maxText
+		switch o.tape.name(i) {
+		case "id":
+			id = i + 1
+		case "type":
+			typ = i + 1
+		case "spec_version":
+			spec = i + 1
+		case "created_by_ref":
+			by = i + 1
+		case "created":
+			created = i + 1
+		case "modified":
+			modified = i + 1
+		case "revoked":
+			revoked = i + 1
+		case "object_marking_refs":
+			marks = i + 1
+		case "confidence":
+			confidence = i + 1
+		case "granular_markings":
+			o.Granular = true
+		case "extensions":
+			ext = i + 1
 		}
-		slices.Sort(o.Extensions)
 	}
+	v := o.Value()
+	r := fields{v: v}
+	o.ID = r.strOf(v.at(id), "id", true)
+	o.Type = r.strOf(v.at(typ), "type", true)
+	o.SpecVersion = r.strOf(v.at(spec), "spec_version", false)
+	o.CreatedBy = r.strOf(v.at(by), "created_by_ref", false)
+	o.Created = r.timeOf(v.at(created), "created")
+	o.Modified = r.timeOf(v.at(modified), "modified")
+	o.Revoked = r.flagOf(v.at(revoked), "revoked")
+	o.Markings = r.listOf(v.at(marks), "object_marking_refs")
+	if confidence != 0 {
+		o.Confidence = r.integerOf(v.at(confidence), "confidence", 0, 100)
+	}
+	o.Extensions = v.at(ext).sortedNames()
 	if r.err != nil {
-		return o, r.err
+		return r.err
 	}
-	return o, o.check()
+	return o.check()
 }
 
 func (o *Object) check() error {
@@ -121,7 +152,7 @@ func (o *Object) check() error {
 	case o.SpecVersion == "":
 		o.SpecVersion = "2.1" // optional for cyber-observables
 	case o.SpecVersion != "2.0" && o.SpecVersion != "2.1":
-		return &PropertyError{Name: "spec_version", Fault: BadValue, Err: fmt.Errorf("spec_version %q is unknown; want 2.1", clip(o.SpecVersion))}
+		return wrong("spec_version", BadValue, "spec_version %q is unknown; want 2.1", clip(o.SpecVersion))
 	}
 	return nil
 }
@@ -129,143 +160,9 @@ func (o *Object) check() error {
 // Extension gives an extension of the object (section 7.3) in canonical JSON,
 // which names nothing twice.
 func (o *Object) Extension(name string) (body json.RawMessage, ok bool) {
-	all, _ := o.members["extensions"].(map[string]any)
-	v, ok := all[name]
-	if !ok {
+	v := o.Get("extensions").Get(name)
+	if !v.Ok() {
 		return nil, false
 	}
-	return appendJSON(nil, v), true
-}
-
-// Indicator is what section 4.7 adds to the common properties.
-type Indicator struct {
-	*Object
-	Name           string
-	Description    string
-	Types          []string // indicator_types
-	Pattern        string
-	PatternType    string
-	PatternVersion string
-	ValidFrom      time.Time
-	ValidUntil     time.Time // zero if absent
-	Labels         []string
-	KillChain      []string // chain and phase, as "lockheed-martin-cyber-kill-chain/delivery"
-}
-
-// Indicator reads an object of type indicator and checks what the standard
-// demands of it. The pattern is not parsed.
-func (o *Object) Indicator() (*Indicator, error) {
-	if o.Type != "indicator" {
-		return nil, fmt.Errorf("%s is not an indicator", o.Type)
-	}
-	r := fields{m: o.members}
-	x := &Indicator{
-		Object: o, Name: r.str("name", false), Description: r.str("description", false),
-		Types: r.list("indicator_types"), Pattern: r.str("pattern", true),
-		PatternType: r.str("pattern_type", o.SpecVersion != "2.0"), PatternVersion: r.str("pattern_version", false),
-		ValidFrom: r.time("valid_from"), ValidUntil: r.time("valid_until"), Labels: r.list("labels"),
-	}
-	if x.PatternType == "" {
-		x.PatternType = "stix" // STIX 2.0 knows no other
-	}
-	phases, _ := o.members["kill_chain_phases"].([]any)
-	for _, p := range phases {
-		m, _ := p.(map[string]any)
-		k := fields{m: m}
-		x.KillChain = append(x.KillChain, k.str("kill_chain_name", true)+"/"+k.str("phase_name", true))
-		if k.err != nil {
-			return nil, fmt.Errorf("kill_chain_phases: %w", k.err)
-		}
-	}
-	switch {
-	case r.err != nil:
-		return nil, r.err
-	case o.Created.IsZero() || o.Modified.IsZero() || x.ValidFrom.IsZero():
-		return nil, &PropertyError{Name: "valid_from", Fault: Missing, Err: errors.New("created, modified and valid_from are required")}
-	case !x.ValidUntil.IsZero() && !x.ValidUntil.After(x.ValidFrom):
-		return nil, errors.New("valid_until is not after valid_from")
-	}
-	return x, nil
-}
-
-// fields reads typed properties and keeps the first error.
-type fields struct {
-	m   map[string]any
-	err error
-}
-
-func (f *fields) fail(format string, args ...any) {
-	if f.err == nil {
-		f.err = fmt.Errorf(format, args...)
-	}
-}
-
-func (f *fields) wrong(name string, fault Fault, format string, args ...any) {
-	if f.err == nil {
-		f.err = &PropertyError{Name: name, Fault: fault, Err: fmt.Errorf(format, args...)}
-	}
-}
-
-func (f *fields) str(name string, required bool) string {
-	v, ok := f.m[name]
-	s, isString := v.(string)
-	switch {
-	case !ok && required:
-		f.wrong(name, Missing, "property %s is missing", name)
-	case ok && !isString:
-		f.wrong(name, WrongType, "property %s is not a string", name)
-	case required && s == "":
-		f.wrong(name, Missing, "property %s is empty", name)
-	}
-	return s
-}
-
-func (f *fields) time(name string) time.Time {
-	if _, ok := f.m[name]; !ok {
-		return time.Time{}
-	}
-	t, err := ParseTime(f.str(name, true))
-	if err != nil {
-		f.wrong(name, BadValue, "property %s: %w", name, err)
-	}
-	return t
-}
-
-func (f *fields) flag(name string) bool {
-	v, ok := f.m[name]
-	b, isBool := v.(bool)
-	if ok && !isBool {
-		f.wrong(name, WrongType, "property %s is neither true nor false", name)
-	}
-	return b
-}
-
-func (f *fields) integer(name string, low, high int64) int {
-	n, _ := f.m[name].(number)
-	i, ok := n.integer()
-	if !ok || i < low || i > high {
-		f.wrong(name, BadValue, "property %s is not an integer from %d to %d", name, low, high)
-		return 0
-	}
-	return int(i)
-}
-
-func (f *fields) list(name string) []string {
-	v, ok := f.m[name]
-	if !ok {
-		return nil
-	}
-	items, isList := v.([]any)
-	if !isList || len(items) == 0 {
-		f.wrong(name, WrongType, "property %s is not a list with something in it", name)
-	}
-	var out []string
-	for _, x := range items {
-		s, isString := x.(string)
-		if !isString {
-			f.wrong(name, WrongType, "property %s holds something else than strings", name)
-		}
-		out = append(out, s)
-	}
-	return out
+	return v.Canonical(), true
 }

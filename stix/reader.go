@@ -2,11 +2,13 @@ package stix
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
 	"slices"
+	"unicode/utf8"
 )
 
 // Limits bounds what a stream may ask of its reader. A zero field takes the
@@ -83,6 +85,7 @@ type Reader struct {
 	keeping bool   // whether bytes go into head, in case the input is a lone object
 	head    []byte
 	buf     []byte // one value at a time
+	scan    scanner
 }
 
 type state uint8
@@ -308,15 +311,15 @@ func (r *Reader) lone() (*Object, error) {
 	if len(r.head) > r.lim.Object {
 		return nil, &ObjectError{Line: 1, ID: findID(r.head), Raw: beginning(r.head), Err: ErrTooBig}
 	}
-	v, err := parseJSON(r.head, r.lim.Depth)
+	err := r.scan.whole(r.head, r.lim.Depth)
 	if err != nil {
 		return nil, &ObjectError{Line: 1, ID: findID(r.head), Raw: beginning(r.head), Err: err}
 	}
-	m, _ := v.(map[string]any)
-	if typ, ok := m["type"]; !ok || typ == "bundle" {
+	typ := Value{t: &tape{text: string(r.head), nodes: r.scan.nodes}}.Get("type")
+	if !typ.Ok() || typ.Str() == "bundle" {
 		return nil, errDone
 	}
-	o, err := parseObject(r.head, r.lim.Depth)
+	o, err := r.scan.take(r.head)
 	if err != nil {
 		return nil, &ObjectError{Line: 1, ID: findID(r.head), Raw: beginning(r.head), Err: err}
 	}
@@ -334,15 +337,24 @@ func (r *Reader) object(c byte) (*Object, error) {
 		return nil, fmt.Errorf("more than %d objects", r.lim.Objects)
 	}
 	r.index++
+	o, err := r.ahead(c)
+	if o != nil {
+		o.Index, o.Offset, o.Line = e.Index, e.Offset, e.Line
+		if err == nil {
+			return o, nil
+		}
+		e.ID, e.Raw, e.Err = findID(o.Raw), beginning(o.Raw), err
+		return nil, e
+	}
 	raw, whole, err := r.value(c, r.lim.Object)
 	if err != nil {
 		return nil, &StreamError{Offset: r.off, Listed: true, Index: e.Index, Line: e.Line, Raw: beginning(r.buf), Err: err}
 	}
 	e.Err = ErrTooBig
 	if whole {
-		var o *Object
 		raw = slices.Clone(raw)
-		o, e.Err = parseObject(raw, r.lim.Depth)
+		o, e.Err = r.scan.parse(raw, r.lim.Depth)
+		r.shrink()
 		if e.Err == nil {
 			o.Index, o.Offset, o.Line = e.Index, e.Offset, e.Line
 			return o, nil
@@ -350,6 +362,36 @@ func (r *Reader) object(c byte) (*Object, error) {
 	}
 	e.ID, e.Raw = findID(raw), beginning(raw)
 	return nil, e
+}
+
+// ahead reads a good object that is wholly in the buffer, which most are. For
+// all others it gives nil and has read nothing; errors are those of common
+// properties.
+func (r *Reader) ahead(c byte) (*Object, error) {
+	if c != '{' || r.in.UnreadByte() != nil {
+		return nil, nil
+	}
+	window, _ := r.in.Peek(r.in.Buffered())
+	err := r.scan.first(window, r.lim.Depth)
+	n := r.scan.pos
+	if err != nil || n > r.lim.Object || !utf8.Valid(window[:n]) {
+		_, _ = r.in.Discard(1)
+		return nil, nil
+	}
+	o, err := r.scan.take(slices.Clone(window[:n]))
+	_, _ = r.in.Discard(n)
+	r.off += int64(n - 1)
+	r.line += int64(bytes.Count(window[1:n], newline))
+	return o, err
+}
+
+var newline = []byte{'\n'}
+
+// shrink gives back the room that an object of very many parts took.
+func (r *Reader) shrink() {
+	if cap(r.scan.nodes) > 1<<14 {
+		r.scan.nodes = nil
+	}
 }
 
 // beginning copies the first 4 KiB, for reports.

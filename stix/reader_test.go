@@ -198,8 +198,9 @@ func TestReaderMemory(t *testing.T) {
 	}
 }
 
-// TestAttack reads ATT&CK for ICS, when the data of the project is at hand.
-func TestAttack(t *testing.T) {
+// attack gives ATT&CK for ICS, when the data of the project is at hand.
+func attack(t testing.TB) []byte {
+	t.Helper()
 	dir := os.Getenv("ECS_DATA")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "shared", "data")
@@ -213,6 +214,12 @@ func TestAttack(t *testing.T) {
 	if err != nil {
 		skip(t, "xz cannot unpack: "+err.Error())
 	}
+	return text
+}
+
+// TestAttack reads ATT&CK for ICS, when the data of the project is at hand.
+func TestAttack(t *testing.T) {
+	text := attack(t)
 	r := NewReader(bytes.NewReader(text), Limits{})
 	types := map[string]int{}
 	for {
@@ -249,7 +256,7 @@ func TestAttack(t *testing.T) {
 }
 
 // skip skips a test for want of something, which is a failure in CI.
-func skip(t *testing.T, why string) {
+func skip(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(why)
@@ -267,6 +274,7 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		lim := Limits{Object: 4000, Depth: 10}
+		readBoth(t, in, lim)
 		r := NewReader(bytes.NewReader(in), lim)
 		for n := 0; ; n++ {
 			if n > len(in)+1 {
@@ -300,26 +308,4 @@ func FuzzReader(f *testing.F) {
 			t.Fatalf("offset %d of %d", r.Offset(), len(in))
 		}
 	})
-}
-
-func BenchmarkReader(b *testing.B) {
-	one := "," + indicator
-	text := `{"objects":[` + indicator + strings.Repeat(one, 999) + `]}`
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		r := NewReader(strings.NewReader(text), Limits{})
-		n := 0
-		for {
-			_, err := r.Next()
-			if err != nil {
-				break
-			}
-			n++
-		}
-		if n != 1000 {
-			b.Fatal(n)
-		}
-	}
-	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "objects/s")
 }

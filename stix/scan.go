@@ -42,11 +42,11 @@ func (r *Reader) short(c byte) (string, error) {
 	if err != nil || !whole || c != '"' {
 		return "", err
 	}
-	v, err := parseJSON(b, 1)
+	err = r.scan.whole(b, 1)
 	if err != nil {
 		return "", err
 	}
-	return v.(string), nil
+	return r.scan.decode(0), nil
 }
 
 // value reads to the end of a value whose first byte is c, by quotes and the

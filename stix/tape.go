@@ -1,0 +1,511 @@
+package stix
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// node is one value or name of a JSON text. A text is read once, strictly, into
+// a row of nodes that only say where things are; strings and numbers are decoded
+// when somebody asks for them. A name stands before its value, and what is
+// within a value stands behind it.
+type node struct {
+	off, end uint32 // its bytes; of strings without the quotes
+	next     uint32 // the first node after the value and all within it
+	kind     Kind
+	escaped  bool // a string with a backslash in it
+}
+
+// maxText is what fits into the offsets of a node.
+const maxText = math.MaxInt32
+
+// SyntaxError says that something is not JSON, or not as strict as STIX wants it.
+type SyntaxError struct {
+	Offset int // in what was parsed, in bytes
+	Err    error
+}
+
+// Error implements error.
+func (e *SyntaxError) Error() string { return fmt.Sprintf("byte %d: %v", e.Offset, e.Err) }
+
+// Unwrap gives the cause.
+func (e *SyntaxError) Unwrap() error { return e.Err }
+
+// ErrUTF8 is the cause of an error for an object that is not UTF-8.
+var ErrUTF8 = errors.New("not valid UTF-8")
+
+// What is not strict JSON.
+var (
+	errDepth     = errors.New("nested too deeply")
+	errValue     = errors.New("not a JSON value")
+	errName      = errors.New("want a name in double quotes")
+	errColon     = errors.New("want a colon")
+	errBrace     = errors.New("want a comma or a closing brace")
+	errBracket   = errors.New("want a comma or a closing bracket")
+	errControl   = errors.New("control character in a string")
+	errOpen      = errors.New("string without its end")
+	errHex       = errors.New(`\u without four hexadecimal digits`)
+	errSurrogate = errors.New("lone surrogate in a string")
+	errEscape    = errors.New("unknown escape in a string")
+	errNumber    = errors.New("not a JSON number")
+	errRange     = errors.New("number outside the range of a double")
+	errTrailing  = errors.New("data after the value")
+)
+
+// scanner finds the nodes of a JSON text. Its row of nodes is used again by the
+// next scan.
+type scanner struct {
+	src   []byte
+	pos   int
+	nodes []node
+}
+
+// whole reads a text that is one value and nothing else.
+func (s *scanner) whole(src []byte, depth int) error {
+	if len(src) > maxText {
+		return ErrTooBig
+	}
+	if !utf8.Valid(src) {
+		return ErrUTF8
+	}
+	err := s.first(src, depth)
+	if err != nil {
+		return &SyntaxError{Offset: s.pos, Err: err}
+	}
+	s.space()
+	if s.pos != len(src) {
+		return &SyntaxError{Offset: s.pos, Err: errTrailing}
+	}
+	return nil
+}
+
+// first reads the value at the beginning of src, and leaves pos behind it. It
+// does not ask whether it is UTF-8.
+func (s *scanner) first(src []byte, depth int) error {
+	s.src, s.pos, s.nodes = src, 0, s.nodes[:0]
+	return s.value(depth)
+}
+
+func (s *scanner) space() {
+	p := s.pos
+	for p < len(s.src) && isSpace(s.src[p]) {
+		p++
+	}
+	s.pos = p
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// peek gives the next byte, 0 at the end.
+func (s *scanner) peek() byte {
+	if s.pos < len(s.src) {
+		return s.src[s.pos]
+	}
+	return 0
+}
+
+func (s *scanner) value(depth int) error {
+	c := s.peek()
+	if isSpace(c) {
+		s.space()
+		c = s.peek()
+	}
+	switch {
+	case c == '"':
+		return s.str()
+	case c == '{' || c == '[':
+		if depth == 0 {
+			return errDepth
+		}
+		if c == '{' {
+			return s.object(depth - 1)
+		}
+		return s.array(depth - 1)
+	case c == '-' || c >= '0' && c <= '9':
+		return s.number()
+	case c == 't' && s.word("true"):
+		s.scalar(Bool, 4)
+	case c == 'f' && s.word("false"):
+		s.scalar(Bool, 5)
+	case c == 'n' && s.word("null"):
+		s.scalar(Null, 4)
+	default:
+		return errValue
+	}
+	return nil
+}
+
+func (s *scanner) word(w string) bool {
+	return len(s.src)-s.pos >= len(w) && string(s.src[s.pos:s.pos+len(w)]) == w
+}
+
+func (s *scanner) scalar(k Kind, n int) {
+	s.nodes = append(s.nodes, node{off: uint32(s.pos), end: uint32(s.pos + n), next: uint32(len(s.nodes) + 1), kind: k}) //nolint:gosec // at most maxText
+	s.pos += n
+}
+
+func (s *scanner) object(depth int) error {
+	at := len(s.nodes)
+	s.scalar(Members, 1) // its end comes when it is known
+	seen := names{first: len(s.nodes)}
+	for {
+		s.space()
+		c := s.peek()
+		if c == '}' && seen.count == 0 {
+			break
+		}
+		if c != '"' {
+			return errName
+		}
+		name := len(s.nodes)
+		err := s.str()
+		if err != nil {
+			return err
+		}
+		if s.twice(&seen, name) {
+			return fmt.Errorf("name %q twice in one object", clip(s.decode(name)))
+		}
+		if s.peek() != ':' {
+			s.space()
+			if s.peek() != ':' {
+				return errColon
+			}
+		}
+		s.pos++
+		err = s.value(depth)
+		if err != nil {
+			return err
+		}
+		s.nodes[name].next = uint32(len(s.nodes)) //nolint:gosec // at most maxText
+		s.space()
+		if s.peek() != ',' {
+			break
+		}
+		s.pos++
+	}
+	if s.peek() != '}' {
+		return errBrace
+	}
+	s.close(at)
+	return nil
+}
+
+func (s *scanner) array(depth int) error {
+	at := len(s.nodes)
+	s.scalar(Items, 1)
+	for {
+		s.space()
+		if s.peek() == ']' && len(s.nodes) == at+1 {
+			break
+		}
+		err := s.value(depth)
+		if err != nil {
+			return err
+		}
+		s.space()
+		if s.peek() != ',' {
+			break
+		}
+		s.pos++
+	}
+	if s.peek() != ']' {
+		return errBracket
+	}
+	s.close(at)
+	return nil
+}
+
+func (s *scanner) close(at int) {
+	s.pos++
+	s.nodes[at].end = uint32(s.pos)         //nolint:gosec // at most maxText
+	s.nodes[at].next = uint32(len(s.nodes)) //nolint:gosec // at most maxText
+}
+
+// names finds a name that comes twice in one object: a filter of 64 bits and a
+// walk for the few, a map for the many, so that no object costs a square.
+type names struct {
+	first  int // node of the first name
+	count  int
+	filter uint64
+	many   map[string]struct{}
+}
+
+// few is how many names are compared one by one.
+const few = 32
+
+func (s *scanner) twice(n *names, at int) bool {
+	n.count++
+	if n.count > few {
+		return s.twiceOfMany(n, at)
+	}
+	x := s.nodes[at]
+	h := uint64(x.end - x.off)
+	if x.escaped {
+		n.filter = math.MaxUint64 // it may be any other in disguise
+	} else if h > 0 {
+		h += uint64(s.src[x.off])*7 + uint64(s.src[x.end-1])*13
+	}
+	bit := uint64(1) << (h & 63)
+	if n.filter&bit == 0 {
+		n.filter |= bit
+		return false
+	}
+	for i := n.first; i < at; i = int(s.nodes[i].next) {
+		if s.same(i, at) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scanner) twiceOfMany(n *names, at int) bool {
+	if n.many == nil {
+		n.many = make(map[string]struct{}, 2*few)
+		for i := n.first; i < at; i = int(s.nodes[i].next) {
+			n.many[s.decode(i)] = struct{}{}
+		}
+	}
+	name := s.decode(at)
+	_, twice := n.many[name]
+	n.many[name] = struct{}{}
+	return twice
+}
+
+func (s *scanner) same(i, j int) bool {
+	a, b := s.nodes[i], s.nodes[j]
+	if a.escaped || b.escaped {
+		return s.decode(i) == s.decode(j)
+	}
+	return string(s.src[a.off:a.end]) == string(s.src[b.off:b.end])
+}
+
+// decode gives a string that was scanned.
+func (s *scanner) decode(i int) string {
+	x := s.nodes[i]
+	text := string(s.src[x.off:x.end])
+	if x.escaped {
+		text = unescape(text)
+	}
+	return text
+}
+
+// Constants to look at eight bytes at once.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// plain gives the position of the first quote, backslash or control character
+// from p on, or the end.
+func plain(b []byte, p int) int {
+	for p+8 <= len(b) {
+		w := binary.LittleEndian.Uint64(b[p:])
+		q, s := w^ones*'"', w^ones*'\\'
+		// A byte's high bit is set where it is below 0x20, or zero after the
+		// exclusive or. Bits above the lowest may be wrong, the lowest is right.
+		m := ((w-ones*' ')&^w | (q-ones)&^q | (s-ones)&^s) & highs
+		if m != 0 {
+			return p + bits.TrailingZeros64(m)>>3
+		}
+		p += 8
+	}
+	for p < len(b) && b[p] != '"' && b[p] != '\\' && b[p] >= ' ' {
+		p++
+	}
+	return p
+}
+
+func (s *scanner) str() error {
+	s.pos++
+	from := s.pos
+	escaped := false
+	for {
+		s.pos = plain(s.src, s.pos)
+		if s.pos == len(s.src) {
+			return errOpen
+		}
+		c := s.src[s.pos]
+		if c == '"' {
+			break
+		}
+		s.pos++
+		if c != '\\' {
+			return errControl
+		}
+		escaped = true
+		err := s.escape()
+		if err != nil {
+			return err
+		}
+	}
+	s.nodes = append(s.nodes, node{off: uint32(from), end: uint32(s.pos), next: uint32(len(s.nodes) + 1), kind: String, escaped: escaped}) //nolint:gosec // at most maxText
+	s.pos++
+	return nil
+}
+
+// escape passes over what follows a backslash.
+func (s *scanner) escape() error {
+	c := s.peek()
+	s.pos++
+	switch c {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return nil
+	case 'u':
+		r, ok := s.hex4()
+		if !ok {
+			return errHex
+		}
+		if !utf16.IsSurrogate(r) {
+			return nil
+		}
+		if s.pos+1 < len(s.src) && s.src[s.pos] == '\\' && s.src[s.pos+1] == 'u' {
+			s.pos += 2
+			low, ok := s.hex4()
+			if ok && utf16.DecodeRune(r, low) != utf8.RuneError {
+				return nil
+			}
+		}
+		return errSurrogate
+	default:
+		return errEscape
+	}
+}
+
+func (s *scanner) hex4() (rune, bool) {
+	if s.pos+4 > len(s.src) {
+		return 0, false
+	}
+	r, ok := hex4(string(s.src[s.pos : s.pos+4]))
+	s.pos += 4
+	return r, ok
+}
+
+func hex4(text string) (r rune, ok bool) {
+	for i := range 4 {
+		d := hexDigit(text[i])
+		if d > 15 {
+			return 0, false
+		}
+		r = r<<4 | rune(d)
+	}
+	return r, true
+}
+
+// hexDigit gives the value of a hexadecimal digit, 255 for other bytes.
+func hexDigit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
+}
+
+// unescape decodes the inside of a string that was found good.
+func unescape(text string) string {
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			out = append(out, text[i])
+			continue
+		}
+		i++
+		switch c := text[i]; c {
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'u':
+			r, _ := hex4(text[i+1:])
+			i += 4
+			if utf16.IsSurrogate(r) {
+				low, _ := hex4(text[i+3:])
+				r = utf16.DecodeRune(r, low)
+				i += 6
+			}
+			out = utf8.AppendRune(out, r)
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+func (s *scanner) number() error {
+	from := s.pos
+	if s.peek() == '-' {
+		s.pos++
+	}
+	first := s.pos
+	ok := s.digits() && (s.src[first] != '0' || s.pos == first+1)
+	if s.peek() == '.' {
+		s.pos++
+		ok = s.digits() && ok
+	}
+	exponent := false
+	if c := s.peek(); c == 'e' || c == 'E' {
+		exponent = true
+		s.pos++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.pos++
+		}
+		ok = s.digits() && ok
+	}
+	if !ok {
+		return errNumber
+	}
+	n := s.pos - from
+	if exponent || n > 300 { // without one, 300 digits stay below the largest double
+		_, err := float(string(s.src[from:s.pos]))
+		if err != nil {
+			return err
+		}
+	}
+	s.pos = from
+	s.scalar(Number, n)
+	return nil
+}
+
+func (s *scanner) digits() bool {
+	from := s.pos
+	for c := s.peek(); c >= '0' && c <= '9'; c = s.peek() {
+		s.pos++
+	}
+	return s.pos > from
+}
+
+func float(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(f, 0) {
+		return 0, errRange
+	}
+	return f, nil
+}
+
+// clip keeps messages short.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	n := most
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
