@@ -1,0 +1,4 @@
+package collect
+
+// killed is the process that TestKilled kills.
+func killed() {}
