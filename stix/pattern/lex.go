@@ -8,8 +8,9 @@ import (
 
 // Error says where and why a text is not a pattern.
 type Error struct {
-	Pos int    // byte offset, from 0
-	Msg string // for people
+	Pos    int    // byte offset, from 0
+	Msg    string // for people
+	Budget bool   // refused for its size (see [Limits]), whether it is a pattern or not
 }
 
 // Error implements error.
@@ -19,6 +20,11 @@ func (e *Error) Error() string {
 
 func fail(pos int, format string, args ...any) *Error {
 	return &Error{Pos: pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+// tooBig is [fail] for what breaks the limits.
+func tooBig(pos int, format string, args ...any) *Error {
+	return &Error{Pos: pos, Msg: fmt.Sprintf(format, args...), Budget: true}
 }
 
 type tokenKind uint8

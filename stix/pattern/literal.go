@@ -28,8 +28,8 @@ func (t token) literal() (Literal, *Error) {
 	case tokNumber:
 		return t.number()
 	case tokBinary:
-		b, err := base64.StdEncoding.Strict().DecodeString(t.text)
-		if err != nil || strings.ContainsAny(t.text, "\r\n") {
+		b, err := base64.StdEncoding.DecodeString(t.text)
+		if err != nil || t.text == "" || strings.ContainsAny(t.text, "\r\n") {
 			return Literal{}, fail(t.pos, "b'...' does not hold base64")
 		}
 		return Literal{Kind: Binary, Bytes: b}, nil
@@ -65,7 +65,8 @@ func (t token) number() (Literal, *Error) {
 }
 
 // time reads STIX 2.1 section 3.11: UTC, "T" and "Z" in upper case, any number
-// of digits in a fraction, of which we keep nine.
+// of digits in a fraction, of which nine may be other than zero. A leap second is
+// the first moment of the next minute, as in POSIX.
 func (t token) time() (Literal, *Error) {
 	const form = "2006-01-02T15:04:05Z"
 	text, fraction, found := strings.Cut(t.text, ".")
@@ -76,13 +77,21 @@ func (t token) time() (Literal, *Error) {
 		if !found || digits == "" || strings.Trim(digits, "0123456789") != "" {
 			return Literal{}, fail(t.pos, "timestamp with a bad fraction; want t'2006-01-02T15:04:05.000Z'")
 		}
+		digits = strings.TrimRight(digits, "0")
 		if len(digits) > 9 {
 			return Literal{}, fail(t.pos, "timestamp finer than nanoseconds")
 		}
 	}
+	leap := strings.HasSuffix(text, ":60Z")
+	if leap {
+		text = strings.TrimSuffix(text, "60Z") + "59Z"
+	}
 	v, err := time.Parse(form, text)
 	if err != nil || len(text) != len(form) {
 		return Literal{}, fail(t.pos, "not a timestamp; want t'2006-01-02T15:04:05.000Z'")
+	}
+	if leap {
+		v = v.Add(time.Second)
 	}
 	if digits != "" {
 		n, err := strconv.Atoi((digits + "00000000")[:9])
@@ -90,6 +99,9 @@ func (t token) time() (Literal, *Error) {
 			return Literal{}, fail(t.pos, "timestamp with a bad fraction")
 		}
 		v = v.Add(time.Duration(n))
+	}
+	if v.Year() > 9999 {
+		return Literal{}, fail(t.pos, "timestamp after the year 9999")
 	}
 	return Literal{Kind: Timestamp, Time: v}, nil
 }

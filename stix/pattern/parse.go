@@ -31,7 +31,7 @@ func (lim Limits) Parse(text string) (*Pattern, error) {
 		lim.Nodes = DefaultLimits.Nodes
 	}
 	if len(text) > lim.Bytes {
-		return nil, fail(lim.Bytes, "pattern of %d bytes, limit %d", len(text), lim.Bytes)
+		return nil, tooBig(lim.Bytes, "pattern of %d bytes, limit %d", len(text), lim.Bytes)
 	}
 	if !utf8.ValidString(text) {
 		return nil, fail(invalidAt(text), "not valid UTF-8")
@@ -99,7 +99,7 @@ func (p *parser) expect(s string) *Error {
 func (p *parser) node() *Error {
 	p.nodes++
 	if p.nodes > p.lim.Nodes {
-		return fail(p.tok.pos, "pattern with more than %d parts", p.lim.Nodes)
+		return tooBig(p.tok.pos, "pattern with more than %d parts", p.lim.Nodes)
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (p *parser) node() *Error {
 func (p *parser) enter() *Error {
 	p.depth++
 	if p.depth > p.lim.Depth {
-		return fail(p.tok.pos, "parentheses nested deeper than %d", p.lim.Depth)
+		return tooBig(p.tok.pos, "parentheses nested deeper than %d", p.lim.Depth)
 	}
 	return p.advance()
 }
@@ -268,9 +268,23 @@ func (p *parser) qualifier() (Qualifier, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		first, stop = moment(first), moment(stop)
 		if first.Kind != Timestamp || stop.Kind != Timestamp || !stop.Time.After(first.Time) {
 			return nil, fail(pos, "START and STOP want two timestamps, t'...', the second one later")
 		}
 		return StartStop{first.Time, stop.Time}, nil
 	}
+}
+
+// moment takes a timestamp written as a string, which STIX 2.0 has after START
+// and STOP.
+func moment(v Literal) Literal {
+	if v.Kind != String {
+		return v
+	}
+	t, err := token{kind: tokTime, text: v.Text}.time()
+	if err != nil {
+		return v
+	}
+	return t
 }

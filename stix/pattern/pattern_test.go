@@ -54,6 +54,18 @@ var accepted = []struct{ in, want string }{
 	{"\u00a0[a:b\u2003= 1]\u3000", "[a:b = 1]"},
 	{"[a:b = 'é\nü']", ""},
 	{"[a_b-c-:_d NOT = 1]", ""},
+	{"[a:b = b'dGVzdB==']", "[a:b = b'dGVzdA==']"},
+	{"[a:b = t'2016-12-31T23:59:60Z']", "[a:b = t'2017-01-01T00:00:00Z']"},
+	{"[a:b = t'2020-01-01T00:00:00.500000000000Z']", "[a:b = t'2020-01-01T00:00:00.5Z']"},
+	{"[a:b = h'']", ""},
+	{"[a:LAST = 1]", "[a:'LAST' = 1]"},
+	{"[a:b = 1] START '2016-06-01T00:00:00Z' STOP '2016-07-01T00:00:00Z'", "[a:b = 1] START t'2016-06-01T00:00:00Z' STOP t'2016-07-01T00:00:00Z'"},
+	{"[file:hashes[*] = 'x']", ""},
+	{"[a:b = 1] AND [a:b = 2] OR [a:b = 3] FOLLOWEDBY [a:b = 4]", ""},
+	{"[a:b = 1] OR ([a:b = 2] AND [a:b = 3])", "[a:b = 1] OR [a:b = 2] AND [a:b = 3]"},
+	{"([a:b = 1] FOLLOWEDBY [a:b = 2]) OR [a:b = 3]", ""},
+	{"[a:b = 1] AND [a:b = 2] WITHIN 5 SECONDS", ""},
+	{"[a:b = '\\\\u0041']", ""}, // no escape but the two: this is a backslash, u0041
 }
 
 func TestPrint(t *testing.T) {
@@ -131,7 +143,12 @@ func TestErrors(t *testing.T) {
 		{"[a:b = 'C:\\Windows']", 10, "written twice"},
 		{"[a:b = h'abc']", 7, "hexadecimal"},
 		{"[a:b = b'a']", 7, "base64"},
-		{"[a:b = b'dGVzdB==']", 7, "base64"},
+		{"[a:b = b'']", 7, "base64"},
+		{"[a:b = b'dGVzd===']", 7, "base64"},
+		{"[a:b = t'2016-12-31T23:59:61Z']", 7, "timestamp"},
+		{"[a:b = t'9999-12-31T23:59:60Z']", 7, "9999"},
+		{"[a:b = t'2020-01-01T00:00:00.0000000001Z']", 7, "finer"},
+		{"[a:b = t'2023-02-29T00:00:00Z']", 7, "timestamp"},
 		{"[a:b = t'2020-13-01T00:00:00Z']", 7, "timestamp"},
 		{"[a:b = t'2020-01-01T00:00:00']", 7, "timestamp"},
 		{"[a:b = t'2020-01-01T00:00:00.Z']", 7, "fraction"},
@@ -173,6 +190,10 @@ func TestErrors(t *testing.T) {
 		if !errors.As(err, &e) {
 			t.Errorf("%.60q: got %v, want an *Error", c.in, err)
 			continue
+		}
+		budget := strings.Contains(c.msg, "deeper") || strings.Contains(c.msg, "more than") || c.msg == "limit"
+		if e.Budget != budget {
+			t.Errorf("%.60q: Budget is %v", c.in, e.Budget)
 		}
 		if c.pos != 0 && e.Pos != c.pos || !strings.Contains(e.Msg, c.msg) {
 			t.Errorf("%.60q: got %d %q, want %d %q", c.in, e.Pos, e.Msg, c.pos, c.msg)

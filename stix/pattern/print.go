@@ -141,7 +141,7 @@ func (p Path) String() string {
 }
 
 func plainKey(s string) bool {
-	if s == "" || !nameStart(s[0]) || keywords[s] {
+	if s == "" || !nameStart(s[0]) || keywords[s] || s == "LAST" { // LAST: reserved, without a meaning
 		return false
 	}
 	for i := range len(s) {
