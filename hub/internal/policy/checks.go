@@ -57,6 +57,8 @@ type Subject struct {
 	Action      contract.Action
 	Summary     string
 	Context     string
+	Labels      []string
+	References  []string  // of the source: URLs and identifiers of reports
 	Observed    time.Time // zero: the source did not say
 	Reliability string    // of the source, Admiralty scale A to F; empty: not judged
 }
