@@ -59,7 +59,9 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*DB, error) {
 
 func migrate(ctx context.Context, db *DB, migrations fs.FS) error {
 	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if !db.lite {
+	if db.lite {
+		migrations = liteFS{migrations}
+	} else {
 		// Several hubs may start at once: one migrates, the others wait a minute.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
 		if err != nil {

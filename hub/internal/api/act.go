@@ -222,7 +222,7 @@ func (a *api) many(ctx context.Context, who signin.Account, o *bulkOrder) ([]con
 		}
 		for i := range page {
 			out = append(out, page[i].ID)
-			f.After = page[i].Cursor()
+			f.After = page[i].Number
 		}
 		if len(page) < indicator.MaxLimit {
 			break

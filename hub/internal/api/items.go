@@ -14,7 +14,6 @@ import (
 	"ecs/hub/internal/release"
 	"ecs/internal/audit"
 	"ecs/internal/signin"
-	"ecs/internal/sqldb"
 	"ecs/observable"
 )
 
@@ -115,7 +114,7 @@ func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) 
 	if err != nil {
 		return nil, err
 	}
-	total, err := indicator.CountMatching(r.Context(), a.DB, f)
+	total, more, err := indicator.CountMatching(r.Context(), a.DB, f)
 	if err != nil {
 		return nil, err
 	}
@@ -126,39 +125,38 @@ func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) 
 	}
 	out := struct {
 		Total int64      `json:"total"`
+		More  bool       `json:"more,omitempty"` // there are more than total: no further is counted
 		Items []itemJSON `json:"items"`
 		Next  string     `json:"next,omitempty"` // for "after"
-	}{Total: total, Items: []itemJSON{}}
+	}{Total: total, More: more, Items: []itemJSON{}}
 	for i := range list {
 		out.Items = append(out.Items, itemOf(who, &list[i]))
 	}
 	if len(list) == limit {
-		c := list[limit-1].Cursor()
-		out.Next = strconv.FormatInt(sqldb.Time(c.Created), 10) + "." + c.ID.String()
+		out.Next = strconv.FormatInt(list[limit-1].Number, 10)
 	}
 	return out, nil
 }
 
-func cursorOf(s string) (indicator.Cursor, error) {
+func cursorOf(s string) (int64, error) {
 	if s == "" {
-		return indicator.Cursor{}, nil
+		return 0, nil
 	}
-	at, id, _ := strings.Cut(s, ".")
-	n, err := strconv.ParseInt(at, 10, 64)
-	x, err2 := contract.ParseID(id)
-	if err != nil || err2 != nil {
-		return indicator.Cursor{}, &badRequest{"after is not a place in this listing.", "Send what the last answer gave as next."}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 {
+		return 0, &badRequest{"after is not a place in this listing.", "Send what the last answer gave as next."}
 	}
-	return indicator.Cursor{Created: sqldb.FromTime(n), ID: x}, nil
+	return n, nil
 }
 
 type sourceJSON struct {
-	Source    string       `json:"source"`
-	Batch     string       `json:"batch"`
-	Place     string       `json:"place"`
-	Reference string       `json:"reference"`
-	TLP       contract.TLP `json:"tlp"`
-	At        *time.Time   `json:"at"`
+	Source      string     `json:"source"`
+	Batch       string     `json:"batch"`
+	Place       string     `json:"place"`
+	Reference   string     `json:"reference"`
+	Marking     string     `json:"marking"`               // as this source marked it, docs/formats/marking.md
+	Credibility int        `json:"credibility,omitempty"` // Admiralty scale, 1 to 6
+	At          *time.Time `json:"at"`
 }
 
 type findingJSON struct {
@@ -211,7 +209,7 @@ func (a *api) item(_ http.ResponseWriter, r *http.Request, who signin.Account) (
 	only, limited := access.Source(who, access.Indicators)
 	for _, s := range sources {
 		if !limited || s.Source == only {
-			out.Sources = append(out.Sources, sourceJSON{s.Source, s.Batch, s.Place, s.Reference, s.TLP, stamp(s.At)})
+			out.Sources = append(out.Sources, sourceJSON{s.Source, s.Batch, s.Place, s.Reference, s.Marking, s.Credibility, stamp(s.At)})
 		}
 	}
 	findings, err := indicator.Findings(ctx, a.DB, id)

@@ -37,7 +37,7 @@ func (a *api) status(_ http.ResponseWriter, r *http.Request, who signin.Account)
 	var err error
 	_, limited := access.Source(who, access.Indicators)
 	if access.May(who, access.Indicators) && !limited {
-		out.Items, err = indicator.Count(r.Context(), a.DB)
+		out.Items, err = indicator.Count(r.Context(), a.DB, nil)
 	}
 	if err == nil && access.May(who, access.Providers) {
 		out.Providers, err = a.all(r)

@@ -4,10 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
-	"ecs/contract"
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/feedback"
 	"ecs/hub/internal/indicator"
@@ -174,11 +172,11 @@ func (c *console) mine(r *http.Request, a signin.Account) int64 {
 func (c *console) count(r *http.Request, a signin.Account) (map[indicator.State]int64, error) {
 	only, limited := access.Source(a, access.Indicators)
 	if !limited {
-		return indicator.Count(r.Context(), c.DB)
+		return indicator.Count(r.Context(), c.DB, nil)
 	}
 	out := map[indicator.State]int64{}
 	for _, s := range indicator.States {
-		n, err := indicator.CountMatching(r.Context(), c.DB, indicator.Filter{States: []indicator.State{s}, Source: only})
+		n, _, err := indicator.CountMatching(r.Context(), c.DB, indicator.Filter{States: []indicator.State{s}, Source: only})
 		if err != nil {
 			return nil, err
 		}
@@ -212,20 +210,11 @@ var sentences = map[string]string{
 // option is one choice of a select field.
 type option struct{ Value, Text string }
 
-// cursorText writes a place in a listing of indicators for an address.
-func cursorText(x indicator.Cursor) string {
-	return strconv.FormatInt(sqldb.Time(x.Created), 10) + "." + x.ID.String()
-}
-
-func parseCursor(s string) indicator.Cursor {
-	at, id, ok := strings.Cut(s, ".")
-	n, err := strconv.ParseInt(at, 10, 64)
-	if !ok || err != nil {
-		return indicator.Cursor{}
+// parseCursor reads the place in a listing: the number of the last item seen.
+func parseCursor(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0
 	}
-	x, err := contract.ParseID(id)
-	if err != nil {
-		return indicator.Cursor{}
-	}
-	return indicator.Cursor{Created: sqldb.FromTime(n), ID: x}
+	return n
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"ecs/contract"
@@ -45,6 +46,7 @@ func marking(rows []row) string {
 
 type listData struct {
 	Rows                                 []row
+	More                                 bool // there are more than Total: no further is counted
 	Total                                int64
 	Text, State, Provider, Source, Order string
 	States, Providers, Sources, Orders   []option
@@ -128,7 +130,7 @@ func (c *console) indicators(w http.ResponseWriter, r *http.Request) {
 	} else {
 		items, err := indicator.List(r.Context(), c.DB, f)
 		if err == nil {
-			d.Total, err = indicator.CountMatching(r.Context(), c.DB, f)
+			d.Total, d.More, err = indicator.CountMatching(r.Context(), c.DB, f)
 		}
 		if err != nil {
 			c.fail(w, r, err)
@@ -136,11 +138,11 @@ func (c *console) indicators(w http.ResponseWriter, r *http.Request) {
 		}
 		if len(items) > perPage {
 			items = items[:perPage]
-			d.Older = web.LinkWith(r, "after", cursorText(items[perPage-1].Cursor()))
+			d.Older = web.LinkWith(r, "after", strconv.FormatInt(items[perPage-1].Number, 10))
 		}
 		d.Rows = c.rows(r, items)
 	}
-	if !f.After.ID.IsZero() {
+	if f.After != 0 {
 		d.Newer = web.LinkWith(r, "after", "")
 	}
 	p.Marking = marking(d.Rows)

@@ -96,9 +96,9 @@ func (c *console) showQueue(w http.ResponseWriter, r *http.Request, key string, 
 	}
 	if len(items) > perPage {
 		items = items[:perPage]
-		d.Older = "/queue?step=" + s.Key + "&after=" + cursorText(items[perPage-1].Cursor())
+		d.Older = "/queue?step=" + s.Key + "&after=" + strconv.FormatInt(items[perPage-1].Number, 10)
 	}
-	if !f.After.ID.IsZero() {
+	if f.After != 0 {
 		d.Newer = "/queue?step=" + s.Key
 	}
 	rows := c.rows(r, items)
@@ -228,7 +228,7 @@ func (c *console) chosen(r *http.Request, s step) ([]contract.ID, error) {
 			}
 			for i := range items {
 				out = append(out, items[i].ID)
-				f.After = items[i].Cursor()
+				f.After = items[i].Number
 			}
 			if len(items) < indicator.MaxLimit {
 				break

@@ -45,9 +45,10 @@ func (l *log) exec(query string, args ...any) {
 }
 
 func (l *log) item(n int) {
-	l.exec(`INSERT INTO item (id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp, enforce, display,
-		notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)
-		VALUES ($1, 'RELEASED', 1, 'p', $1, 'k', 'v', 7, 0, 0, 0, 0, $2, $2, $2, 0, '', '', '', 's', 0, 0, 0, 0, 0)`, itemID(n), true)
+	l.exec(`INSERT INTO handling (number, text) VALUES (1, 'TLP:CLEAR') ON CONFLICT DO NOTHING`)
+	l.exec(`INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
+				enforce, display, notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)
+		VALUES ($3, '', 1, '', $1, 'RELEASED', 1, 'p', $1, 'k', 'v', 7, 0, 0, 0, 0, $2, $2, $2, 0, '', '', '', 's', 0, 0, 0, 0, 0)`, itemID(n), true, n+1)
 }
 
 // version adds a version of an item and names it in the logs of providers.
@@ -218,10 +219,13 @@ func BenchmarkObjects(b *testing.B) {
 	ctx := context.Background()
 	err := db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO provider (id, name, state, services, ceiling, not_before, not_after, created) VALUES ('north', 'N', 'OPERATIONAL', 7, 0, 0, 0, 0)`)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `INSERT INTO handling (number, text) VALUES (1, 'TLP:CLEAR')`)
+		}
 		for n := 0; n < 20_000 && err == nil; n++ {
-			_, err = tx.ExecContext(ctx, `INSERT INTO item (id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp, enforce, display,
-				notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)
-				VALUES ($1, 'RELEASED', 1, 'p', $1, 'k', 'v', 7, 0, 0, 0, 0, true, true, true, 0, '', '', '', 's', 0, 0, 0, 0, 0)`, itemID(n))
+			_, err = tx.ExecContext(ctx, `INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
+				enforce, display, notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)
+				VALUES ($2, '', 1, '', $1, 'RELEASED', 1, 'p', $1, 'k', 'v', 7, 0, 0, 0, 0, true, true, true, 0, '', '', '', 's', 0, 0, 0, 0, 0)`, itemID(n), n+1)
 			if err == nil {
 				_, err = tx.ExecContext(ctx, `INSERT INTO object (item, modified, body, added) VALUES ($1, 1000, '{}', $2)`, itemID(n), int64(n+1)*1000)
 			}

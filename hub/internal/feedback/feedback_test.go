@@ -54,10 +54,11 @@ func newLedger(t testing.TB, db *sqldb.DB) *Ledger {
 		for _, p := range []string{"alpha", "beta"} {
 			exec(`INSERT INTO provider (id, name, state, services, ceiling, not_before, not_after, created) VALUES ($1, $1, 'OPERATIONAL', 3, 0, 0, 0, 0)`, p)
 		}
+		exec(`INSERT INTO handling (number, text) VALUES (1, 'TLP:CLEAR')`)
 		for i, x := range []contract.ID{id, other} {
-			exec(`INSERT INTO item (id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
+			exec(`INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
 				enforce, display, notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)
-				VALUES ($1, 'IN_FORCE', 1, 'p', $1, 'domain', 'v', 3, 2, 1, 50, 1, true, true, true, 0, '', '', '', '', 0, 0, 0, 0, 0)`, x.String())
+				VALUES ($2, '', 1, '', $1, 'IN_FORCE', 1, 'p', $1, 'domain', 'v', 3, 2, 1, 50, 1, true, true, true, 0, '', '', '', '', 0, 0, 0, 0, 0)`, x.String(), i+1)
 			for _, p := range []string{"alpha", "beta"} {
 				exec(`INSERT INTO delivery (item, provider, service, add_seq, until, queued) VALUES ($1, $2, $3, $4, 0, $5)`,
 					x.String(), p, int64(contract.DNS)<<i, i+1, sqldb.Time(now.Add(-10*24*time.Hour)))

@@ -19,6 +19,7 @@ package format
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	"ecs/contract"
@@ -51,6 +52,7 @@ type Record struct {
 	Pattern string
 
 	Reference   string            // the source's own identifier
+	Version     time.Time         // of what it calls by that, STIX modified; zero when it has none
 	Summary     string            // releasable: a customer may read it
 	Context     string            // for analysts
 	Labels      []string          // families, campaigns, tags, as the source writes them
@@ -111,3 +113,24 @@ type Reader interface {
 
 // Open makes a reader of one format on an input.
 type Open func(r io.Reader, limits Limits) (Reader, error)
+
+var dashes = strings.NewReplacer(" ", "-", "_", "-")
+
+// CategoryOf finds a category in one word of a source: a phase of a kill chain, a
+// label, a tag. Other when it is none of those.
+func CategoryOf(word string) contract.Category {
+	switch strings.ToLower(dashes.Replace(word)) {
+	case "c2", "command-and-control", "c&c", "cnc":
+		return contract.CommandAndControl
+	case "phishing", "spearphishing", "spear-phishing":
+		return contract.Phishing
+	case "delivery", "initial-access", "malware-delivery":
+		return contract.Delivery
+	case "exfiltration":
+		return contract.Exfiltration
+	case "scanning", "scanner", "reconnaissance":
+		return contract.Scanning
+	default:
+		return contract.Other
+	}
+}

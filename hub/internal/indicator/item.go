@@ -2,7 +2,7 @@ package indicator
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"log/slog"
 	"time"
 
@@ -24,21 +24,25 @@ const (
 // Item is one indicator on its way, a row of table item. All times are UTC, to
 // the microsecond; the zero time means never.
 type Item struct {
+	Number      int64 // of its row: rises with intake, the order of listings
 	ID          contract.ID
 	State       State
 	Version     int64             // optimistic lock: rises by one with each write
 	Pattern     string            // canonical STIX pattern
 	Kind        observable.Kind   // of the first atom
 	Value       string            // canonical value of the first atom
+	Pivot       string            // what its neighbors share, see [Pivot]
 	Services    contract.Services // services that can observe the pattern
 	Category    contract.Category
 	Action      contract.Action // recommended action
 	Confidence  int             // 0 to 100
-	TLP         contract.TLP    // the strictest that any source gave
-	Enforce     bool            // ACS NETDEF: may be used to block
-	Display     bool            // ACS DSPLY: operators may be shown the value
-	Notify      bool            // ACS TENOT: the customer may be notified
+	Handling    int64           // what all its markings combine to, see [Intern]
+	TLP         contract.TLP    // of the handling, as the next three are: the strictest that any source gave
+	Enforce     bool            // may be used to block: ACS NETDEF, PAP, IEP
+	Display     bool            // operators may be shown the value: ACS DSPLY
+	Notify      bool            // the customer may be notified: ACS TENOT, IEP
 	Disclosure  uint8           // 0 occurrence, 1 and category, 2 and summary, 3 and pattern
+	Labels      string          // families, campaigns and tags, one a line, in order
 	Summary     string          // releasable
 	Context     string          // for analysts, never released
 	Privacy     Determination
@@ -59,11 +63,13 @@ func (it Item) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", it.ID.String()), slog.String("state", string(it.State)))
 }
 
-// PatternKey gives the key under which a living item owns its pattern: the
-// SHA-256 of the canonical pattern in hexadecimal.
+// PatternKey gives the key under which a living item owns its pattern: half of
+// the SHA-256 of the canonical pattern, base64url. Half is enough to tell ten
+// million apart and keeps the index of them small; whoever merges by it compares
+// the patterns themselves as well.
 func PatternKey(pattern string) string {
 	sum := sha256.Sum256([]byte(pattern))
-	return hex.EncodeToString(sum[:])
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // Severity says what a finding does to an item.
@@ -119,11 +125,18 @@ type Decision struct {
 
 // Source is one time that a source named an item, a row of table item_source.
 type Source struct {
+	Mention   int64  // number of its row
 	Source    string // short name
-	Batch     string
+	Batch     string // identifier
 	Place     string // line, or identifier of the object, in the batch
 	Reference string // the source's own identifier
-	TLP       contract.TLP
-	Original  string // as the source gave it
-	At        time.Time
+	// Credibility of the information on the Admiralty scale, 1 to 6; 0 when the
+	// source did not say.
+	Credibility int
+	Confidence  int       // as this source gave it, 0 to 100; -1 when it did not say
+	Handling    int64     // as this source marked it, see [Intern]
+	Marking     string    // the text of that handling
+	Observed    time.Time // last seen, as this source said; zero when it did not
+	Original    string    // byte for byte as the source gave it
+	At          time.Time
 }

@@ -134,20 +134,29 @@ func write(ctx context.Context, tx *sql.Tx, it *Item, now time.Time) error {
 		now = it.Modified.Add(time.Microsecond)
 	}
 	it.Modified = now
-	key := PatternKey(it.Pattern)
-	if it.State.Ended() {
-		key = it.ID.String()
+	var before State
+	var handling int64
+	err := tx.QueryRowContext(ctx, `SELECT state, handling FROM item WHERE number = $1 AND version = $2`, it.Number, was).Scan(&before, &handling)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("indicator: %s: %w", it.ID, ErrVersion)
 	}
-	res, err := tx.ExecContext(ctx, `UPDATE item SET state = $3, version = $4, pattern = $5, pattern_key = $6, value = $7,
-		services = $8, category = $9, action = $10, confidence = $11, tlp = $12, enforce = $13, display = $14, notify = $15,
-		disclosure = $16, summary = $17, context = $18, privacy = $19, privacy_note = $20, editor = $21,
-		valid_from = $22, valid_until = $23, observed = $24, modified = $25, released = $26, ended = $27
-		WHERE id = $1 AND version = $2`,
-		it.ID.String(), was, string(it.State), it.Version, it.Pattern, key, it.Value,
-		int64(it.Services), int64(it.Category), int64(it.Action), int64(it.Confidence), int64(it.TLP),
-		it.Enforce, it.Display, it.Notify, int64(it.Disclosure), it.Summary, it.Context,
+	if err != nil {
+		return fmt.Errorf("indicator: write %s: %w", it.ID, err)
+	}
+	args := []any{
+		it.Number, was, string(it.State), it.Version, int64(it.Services), int64(it.Category), int64(it.Action), int64(it.Confidence),
+		it.Handling, int64(it.TLP), it.Enforce, it.Display, it.Notify, int64(it.Disclosure), it.Labels, it.Summary, it.Context,
 		string(it.Privacy), it.PrivacyNote, it.Editor, sqldb.Time(it.ValidFrom), sqldb.Time(it.ValidUntil),
-		sqldb.Time(it.Observed), sqldb.Time(it.Modified), sqldb.Time(it.Released), sqldb.Time(it.Ended))
+		sqldb.Time(it.Observed), sqldb.Time(it.Modified), sqldb.Time(it.Released), sqldb.Time(it.Ended),
+	}
+	also := ""
+	if it.State.Ended() { // gives up its pattern; only here do the indexes on these columns have to be written
+		also, args = `, pattern = $27, pattern_key = $28, value = $29, pivot = $30`, append(args, it.Pattern, it.ID.String(), it.Value, it.Pivot)
+	}
+	res, err := tx.ExecContext(ctx, `UPDATE item SET state = $3, version = $4, services = $5, category = $6, action = $7, confidence = $8,
+		handling = $9, tlp = $10, enforce = $11, display = $12, notify = $13, disclosure = $14, labels = $15, summary = $16, context = $17,
+		privacy = $18, privacy_note = $19, editor = $20, valid_from = $21, valid_until = $22, observed = $23, modified = $24,
+		released = $25, ended = $26`+also+` WHERE number = $1 AND version = $2`, args...)
 	if err != nil {
 		return fmt.Errorf("indicator: write %s: %w", it.ID, err)
 	}
@@ -158,7 +167,14 @@ func write(ctx context.Context, tx *sql.Tx, it *Item, now time.Time) error {
 	if n != 1 {
 		return fmt.Errorf("indicator: %s: %w", it.ID, ErrVersion)
 	}
-	return nil
+	if before == it.State && handling == it.Handling {
+		return nil
+	}
+	err = Tally(ctx, tx, before, handling, -1)
+	if err != nil {
+		return err
+	}
+	return Tally(ctx, tx, it.State, it.Handling, 1)
 }
 
 // mayPurge refuses to purge what a provider may still have in force: it was handed
@@ -223,8 +239,9 @@ func bury(ctx context.Context, tx *sql.Tx, id contract.ID) error {
 // purge empties everything that tells the content; the identifier, the states
 // and the decisions stay as a tombstone.
 func purge(ctx context.Context, tx *sql.Tx, it *Item) error {
-	it.Pattern, it.Value, it.Summary, it.Context, it.PrivacyNote = "", "", "", "", ""
-	_, err := tx.ExecContext(ctx, `UPDATE item_source SET original = '', reference = '' WHERE item = $1`, it.ID.String())
+	it.Pattern, it.Value, it.Pivot, it.Labels = "", "", "", ""
+	it.Summary, it.Context, it.PrivacyNote = "", "", ""
+	_, err := tx.ExecContext(ctx, `UPDATE item_source SET original = '', reference = '' WHERE number = $1`, it.Number)
 	if err != nil {
 		return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
 	}
@@ -232,7 +249,7 @@ func purge(ctx context.Context, tx *sql.Tx, it *Item) error {
 	if err != nil {
 		return fmt.Errorf("indicator: purge the objects of %s: %w", it.ID, err)
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM finding WHERE item = $1`, it.ID.String())
+	_, err = tx.ExecContext(ctx, `DELETE FROM finding WHERE number = $1`, it.Number)
 	if err != nil {
 		return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
 	}

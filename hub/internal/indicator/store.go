@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"ecs/contract"
 	"ecs/internal/sqldb"
@@ -16,8 +15,8 @@ import (
 
 // Columns lists the columns of table item in the order in which [Scan] reads
 // and [Item.Values] gives them.
-const Columns = `id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
-	enforce, display, notify, disclosure, summary, context, privacy, privacy_note, submitter, editor,
+const Columns = `number, id, state, version, pattern, pattern_key, kind, value, pivot, services, category, action, confidence,
+	handling, tlp, enforce, display, notify, disclosure, labels, summary, context, privacy, privacy_note, submitter, editor,
 	valid_from, valid_until, observed, created, modified, released, ended`
 
 // Values gives the item's columns in the order of [Columns].
@@ -27,9 +26,9 @@ func (it *Item) Values() []any {
 		key = it.ID.String()
 	}
 	return []any{
-		it.ID.String(), string(it.State), it.Version, it.Pattern, key, it.Kind.String(), it.Value, int64(it.Services),
-		int64(it.Category), int64(it.Action), int64(it.Confidence), int64(it.TLP),
-		it.Enforce, it.Display, it.Notify, int64(it.Disclosure), it.Summary, it.Context, string(it.Privacy), it.PrivacyNote,
+		it.Number, it.ID.String(), string(it.State), it.Version, it.Pattern, key, it.Kind.String(), it.Value, it.Pivot, int64(it.Services),
+		int64(it.Category), int64(it.Action), int64(it.Confidence), it.Handling, int64(it.TLP),
+		it.Enforce, it.Display, it.Notify, int64(it.Disclosure), it.Labels, it.Summary, it.Context, string(it.Privacy), it.PrivacyNote,
 		it.Submitter, it.Editor, sqldb.Time(it.ValidFrom), sqldb.Time(it.ValidUntil), sqldb.Time(it.Observed),
 		sqldb.Time(it.Created), sqldb.Time(it.Modified), sqldb.Time(it.Released), sqldb.Time(it.Ended),
 	}
@@ -40,9 +39,9 @@ func Scan(scan func(dest ...any) error) (Item, error) {
 	var it Item
 	var id, key, kind string
 	var from, until, observed, created, modified, released, ended int64
-	err := scan(&id, &it.State, &it.Version, &it.Pattern, &key, &kind, &it.Value, &it.Services,
-		&it.Category, &it.Action, &it.Confidence, &it.TLP,
-		&it.Enforce, &it.Display, &it.Notify, &it.Disclosure, &it.Summary, &it.Context, &it.Privacy, &it.PrivacyNote,
+	err := scan(&it.Number, &id, &it.State, &it.Version, &it.Pattern, &key, &kind, &it.Value, &it.Pivot, &it.Services,
+		&it.Category, &it.Action, &it.Confidence, &it.Handling, &it.TLP,
+		&it.Enforce, &it.Display, &it.Notify, &it.Disclosure, &it.Labels, &it.Summary, &it.Context, &it.Privacy, &it.PrivacyNote,
 		&it.Submitter, &it.Editor, &from, &until, &observed, &created, &modified, &released, &ended)
 	if err != nil {
 		return it, err
@@ -72,34 +71,32 @@ func Get(ctx context.Context, q sqldb.Querier, id contract.ID) (Item, error) {
 	return it, err
 }
 
-// Cursor is a place in a listing: that of an item already seen.
-type Cursor struct {
-	Created time.Time
-	ID      contract.ID
-}
-
-// Cursor gives the item's place in a listing, for [Filter.After].
-func (it *Item) Cursor() Cursor { return Cursor{Created: it.Created, ID: it.ID} }
-
 // Filter narrows a listing. The zero value lists everything, oldest first, 100
 // at a time.
 type Filter struct {
-	States   []State         // any of these; empty for all
-	Text     string          // part of the value, or of the identifier; case does not count
+	States   []State // any of these; empty for all
+	Value    string  // exactly this canonical value
+	Text     string  // part of the value, or of the identifier; case does not count
+	Pivot    string  // neighbors that share this, see [Pivot]
+	Category *contract.Category
+	TLP      *contract.TLP
 	Provider string          // in force there now: loaded and not yet removed
 	Source   string          // named by this source at least once
 	Batch    string          // came in this batch
 	Kind     observable.Kind // None for all
 	Newest   bool            // newest first instead of oldest first
-	After    Cursor          // go on behind this item
-	Limit    int             // 1 to 1000; 0 means 100
+	// Handlings are the handlings that whoever asks is cleared for. Nil means all:
+	// only what acts for the program itself may ask so. See hub/internal/access.
+	Handlings []int64
+	After     int64 // go on behind the item of this number; 0 from the beginning
+	Limit     int   // 1 to 1000; 0 means 100
 }
 
 // MaxLimit is the most items that one [List] gives.
 const MaxLimit = 1000
 
-// List reads items in the order of (created, id), a page at a time: the next
-// page begins after the [Item.Cursor] of the last one.
+// List reads items in the order of their numbers, a page at a time: the next page
+// begins after the number of the last one.
 func List(ctx context.Context, q sqldb.Querier, f Filter) ([]Item, error) {
 	var w where
 	f.conditions(&w)
@@ -107,16 +104,15 @@ func List(ctx context.Context, q sqldb.Querier, f Filter) ([]Item, error) {
 	if f.Newest {
 		order, dir = "<", "DESC"
 	}
-	if !f.After.ID.IsZero() {
-		c, i := w.arg(sqldb.Time(f.After.Created)), w.arg(f.After.ID.String())
-		w.and("(created, id) " + order + " (" + c + ", " + i + ")")
+	if f.After != 0 {
+		w.and("number " + order + " " + w.arg(f.After))
 	}
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 100
 	}
 	query := `SELECT ` + Columns + ` FROM item` + w.String() +
-		` ORDER BY created ` + dir + `, id ` + dir + ` LIMIT ` + w.arg(int64(min(limit, MaxLimit)))
+		` ORDER BY number ` + dir + ` LIMIT ` + w.arg(int64(min(limit, MaxLimit)))
 	rows, err := q.QueryContext(ctx, query, w.args...)
 	if err != nil {
 		return nil, fmt.Errorf("indicator: list: %w", err)
@@ -133,19 +129,28 @@ func List(ctx context.Context, q sqldb.Querier, f Filter) ([]Item, error) {
 	return out, rows.Err()
 }
 
-// CountMatching counts the items that a listing would give on all its pages;
-// After and Limit do not count.
-func CountMatching(ctx context.Context, q sqldb.Querier, f Filter) (int64, error) {
+// MaxCount is how far [CountMatching] counts.
+const MaxCount = 10_000
+
+// CountMatching counts the items that a listing would give on all its pages, but
+// no further than [MaxCount]: to whoever looks at a page, more is many, and
+// counting millions takes seconds. After and Limit do not count.
+func CountMatching(ctx context.Context, q sqldb.Querier, f Filter) (n int64, more bool, err error) {
 	var w where
 	f.conditions(&w)
-	var n int64
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM item`+w.String(), w.args...).Scan(&n)
-	return n, err
+	err = q.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM item`+w.String()+
+		` LIMIT `+w.arg(int64(MaxCount+1))+`) AS matching`, w.args...).Scan(&n)
+	return min(n, MaxCount), n > MaxCount, err
 }
 
-// Count counts the items in each state. States without items are present as 0.
-func Count(ctx context.Context, q sqldb.Querier) (map[State]int64, error) {
-	rows, err := q.QueryContext(ctx, `SELECT state, count(*) FROM item GROUP BY state`)
+// Count counts the items in each state under the given handlings (nil: all), from
+// the running count. States without items are present as 0.
+func Count(ctx context.Context, q sqldb.Querier, handlings []int64) (map[State]int64, error) {
+	var w where
+	if handlings != nil {
+		w.in("handling", handlings)
+	}
+	rows, err := q.QueryContext(ctx, `SELECT state, coalesce(sum(n), 0) FROM item_count`+w.String()+` GROUP BY state`, w.args...)
 	if err != nil {
 		return nil, fmt.Errorf("indicator: count: %w", err)
 	}
@@ -166,6 +171,18 @@ func Count(ctx context.Context, q sqldb.Querier) (map[State]int64, error) {
 	return out, rows.Err()
 }
 
+// Tally moves the running count of [Count] by n items. Whatever writes the state
+// or the handling of items without [Move] and [Update] calls it in the same
+// transaction.
+func Tally(ctx context.Context, tx *sql.Tx, s State, handling, n int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO item_count (state, handling, n) VALUES ($1, $2, $3)
+		ON CONFLICT (state, handling) DO UPDATE SET n = item_count.n + excluded.n`, string(s), handling, n)
+	if err != nil {
+		return fmt.Errorf("indicator: count: %w", err)
+	}
+	return nil
+}
+
 func (f *Filter) conditions(w *where) {
 	if len(f.States) > 0 {
 		marks := make([]string, len(f.States))
@@ -173,6 +190,21 @@ func (f *Filter) conditions(w *where) {
 			marks[i] = w.arg(string(s))
 		}
 		w.and("state IN (" + strings.Join(marks, ", ") + ")")
+	}
+	if f.Handlings != nil {
+		w.in("handling", f.Handlings)
+	}
+	if f.Value != "" {
+		w.and("value = " + w.arg(f.Value))
+	}
+	if f.Pivot != "" {
+		w.and("pivot = " + w.arg(f.Pivot))
+	}
+	if f.Category != nil {
+		w.and("category = " + w.arg(int64(*f.Category)))
+	}
+	if f.TLP != nil {
+		w.and("tlp = " + w.arg(int64(*f.TLP)))
 	}
 	if f.Text != "" {
 		t := w.arg("%" + likeEscape.Replace(strings.ToLower(f.Text)) + "%")
@@ -186,10 +218,11 @@ func (f *Filter) conditions(w *where) {
 			" AND d.loaded > 0 AND d.removed = 0)")
 	}
 	if f.Source != "" {
-		w.and("EXISTS (SELECT 1 FROM item_source s WHERE s.item = item.id AND s.source = " + w.arg(f.Source) + ")")
+		w.and("EXISTS (SELECT 1 FROM item_source s WHERE s.number = item.number AND s.source = " + w.arg(f.Source) + ")")
 	}
 	if f.Batch != "" {
-		w.and("EXISTS (SELECT 1 FROM item_source s WHERE s.item = item.id AND s.batch = " + w.arg(f.Batch) + ")")
+		w.and("EXISTS (SELECT 1 FROM item_source s WHERE s.number = item.number AND s.batch = (SELECT number FROM batch WHERE id = " +
+			w.arg(f.Batch) + "))")
 	}
 }
 
@@ -207,6 +240,19 @@ func (w *where) arg(v any) string {
 }
 
 func (w *where) and(term string) { w.terms = append(w.terms, term) }
+
+// in asks for a column to be one of some numbers; none of them asks for nothing.
+func (w *where) in(column string, of []int64) {
+	if len(of) == 0 {
+		w.and("1 = 0")
+		return
+	}
+	marks := make([]string, len(of))
+	for i, n := range of {
+		marks[i] = w.arg(n)
+	}
+	w.and(column + " IN (" + strings.Join(marks, ", ") + ")")
+}
 
 func (w *where) String() string {
 	if len(w.terms) == 0 {

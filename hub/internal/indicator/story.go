@@ -16,7 +16,7 @@ import (
 // Findings reads what the privacy gate and the technical checks found, stops
 // first.
 func Findings(ctx context.Context, q sqldb.Querier, id contract.ID) ([]Finding, error) {
-	rows, err := q.QueryContext(ctx, `SELECT code, severity, detail, at FROM finding WHERE item = $1
+	rows, err := q.QueryContext(ctx, `SELECT code, severity, detail, at FROM finding WHERE number = (SELECT number FROM item WHERE id = $1)
 		ORDER BY CASE severity WHEN 'stop' THEN 0 ELSE 1 END, code, detail`, id.String())
 	if err != nil {
 		return nil, fmt.Errorf("indicator: findings: %w", err)
@@ -41,8 +41,8 @@ func AddFinding(ctx context.Context, tx *sql.Tx, f Finding) error {
 	if f.At.IsZero() {
 		f.At = time.Now()
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO finding (item, code, severity, detail, at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (item, code, detail) DO NOTHING`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO finding (number, code, severity, detail, at)
+		SELECT number, $2, $3, $4, $5 FROM item WHERE id = $1 ON CONFLICT (number, code, detail) DO NOTHING`,
 		f.Item.String(), f.Code, string(f.Severity), f.Detail, sqldb.Time(f.At))
 	if err != nil {
 		return fmt.Errorf("indicator: finding: %w", err)
@@ -100,8 +100,10 @@ func AddDecision(ctx context.Context, tx *sql.Tx, d Decision) error {
 
 // Sources reads each time that a source named the item, oldest first.
 func Sources(ctx context.Context, q sqldb.Querier, id contract.ID) ([]Source, error) {
-	rows, err := q.QueryContext(ctx, `SELECT source, batch, place, reference, tlp, original, at FROM item_source
-		WHERE item = $1 ORDER BY at, batch, place`, id.String())
+	rows, err := q.QueryContext(ctx, `SELECT s.mention, s.source, b.id, s.place, s.reference, s.credibility, s.confidence,
+		s.handling, h.text, s.observed, s.original, s.at FROM item_source s
+		JOIN batch b ON b.number = s.batch JOIN handling h ON h.number = s.handling
+		WHERE s.number = (SELECT number FROM item WHERE id = $1) ORDER BY s.mention`, id.String())
 	if err != nil {
 		return nil, fmt.Errorf("indicator: sources: %w", err)
 	}
@@ -109,11 +111,13 @@ func Sources(ctx context.Context, q sqldb.Querier, id contract.ID) ([]Source, er
 	var out []Source
 	for rows.Next() {
 		var s Source
-		var at int64
-		err = rows.Scan(&s.Source, &s.Batch, &s.Place, &s.Reference, &s.TLP, &s.Original, &at)
+		var observed, at int64
+		err = rows.Scan(&s.Mention, &s.Source, &s.Batch, &s.Place, &s.Reference, &s.Credibility, &s.Confidence,
+			&s.Handling, &s.Marking, &observed, &s.Original, &at)
 		if err != nil {
 			return nil, err
 		}
+		s.Observed = sqldb.FromTime(observed)
 		s.At = sqldb.FromTime(at)
 		out = append(out, s)
 	}

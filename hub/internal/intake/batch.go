@@ -10,17 +10,20 @@ import (
 	"github.com/google/uuid"
 
 	"ecs/contract"
+	"ecs/hub/internal/indicator"
 	"ecs/internal/audit"
 	"ecs/internal/sqldb"
 )
 
 // Batch is one delivery, a row of table batch.
 type Batch struct {
+	Number    int64     `json:"-"` // of its row
 	ID        string    `json:"batch"`
 	Source    string    `json:"source"`
 	Name      string    `json:"name"`
 	Format    string    `json:"format"`
-	Digest    string    `json:"digest"` // SHA-256 of what was read, lower-case hexadecimal
+	Mapping   string    `json:"mapping,omitempty"` // how the columns of a sheet were read, JSON
+	Digest    string    `json:"digest"`            // SHA-256 of what was read, lower-case hexadecimal
 	Bytes     int64     `json:"bytes"`
 	Submitter string    `json:"submitter"`
 	Received  time.Time `json:"received"`
@@ -30,6 +33,8 @@ type Batch struct {
 	Duplicate int64     `json:"duplicate"`
 	Refused   int64     `json:"refused"`
 	Skipped   int64     `json:"skipped"`
+	Objects   int64     `json:"objects"`         // STIX objects kept beside the indicators
+	Canonical int64     `json:"canonical"`       // indicators whose value was brought into its canonical spelling
 	Error     string    `json:"error,omitempty"` // why it was cut short or refused as a whole
 }
 
@@ -41,20 +46,21 @@ func (b *Batch) done() bool { return !b.Finished.IsZero() && b.Error == "" }
 func (b *Batch) progress() Progress {
 	return Progress{
 		Bytes: b.Bytes, Items: b.Position, Accepted: b.Accepted, Duplicate: b.Duplicate,
-		Refused: b.Refused, Skipped: b.Skipped,
+		Refused: b.Refused, Skipped: b.Skipped, Objects: b.Objects, Canonical: b.Canonical,
 	}
 }
 
 // ErrNoBatch says that there is no such batch.
 var ErrNoBatch = errors.New("no such delivery")
 
-const batchColumns = `id, source, name, format, digest, bytes, submitter, received, finished, position, accepted, duplicate, refused, skipped, error`
+const batchColumns = `number, id, source, name, format, mapping, digest, bytes, submitter, received, finished, position, accepted, duplicate,
+	refused, skipped, objects, canonical, error`
 
 func scanBatch(scan func(...any) error) (Batch, error) {
 	var b Batch
 	var received, finished int64
-	err := scan(&b.ID, &b.Source, &b.Name, &b.Format, &b.Digest, &b.Bytes, &b.Submitter, &received, &finished,
-		&b.Position, &b.Accepted, &b.Duplicate, &b.Refused, &b.Skipped, &b.Error)
+	err := scan(&b.Number, &b.ID, &b.Source, &b.Name, &b.Format, &b.Mapping, &b.Digest, &b.Bytes, &b.Submitter, &received, &finished,
+		&b.Position, &b.Accepted, &b.Duplicate, &b.Refused, &b.Skipped, &b.Objects, &b.Canonical, &b.Error)
 	b.Received, b.Finished = sqldb.FromTime(received), sqldb.FromTime(finished)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNoBatch
@@ -96,7 +102,7 @@ func Batches(ctx context.Context, q sqldb.Querier, source string, before time.Ti
 // most limit (1 to 1000).
 func Refusals(ctx context.Context, q sqldb.Querier, batch string, after int64, limit int) ([]Refusal, error) {
 	rows, err := q.QueryContext(ctx, `SELECT number, place, code, reason, excerpt FROM refusal
-		WHERE batch = $1 AND number > $2 ORDER BY number LIMIT $3`, batch, after, int64(max(1, min(limit, 1000))))
+		WHERE batch = (SELECT number FROM batch WHERE id = $1) AND number > $2 ORDER BY number LIMIT $3`, batch, after, int64(max(1, min(limit, 1000))))
 	if err != nil {
 		return nil, fmt.Errorf("intake: refusals: %w", err)
 	}
@@ -157,10 +163,10 @@ func (in *Intake) begin(ctx context.Context, d Delivery, c *content) (Batch, err
 		if err == nil && !b.Finished.IsZero() && b.Error != "" {
 			b.Finished, b.Error = time.Time{}, ""
 			if b.Position == 0 { // nothing is there yet that came under another name or was read as another format
-				b.Name, b.Format, b.Submitter = d.Name, d.Format, d.Submitter
+				b.Name, b.Format, b.Mapping, b.Submitter = d.Name, d.Format, d.Mapping, d.Submitter
 			}
-			_, err = tx.ExecContext(ctx, `UPDATE batch SET finished = 0, error = '', name = $2, format = $3, submitter = $4 WHERE id = $1`,
-				b.ID, b.Name, b.Format, b.Submitter)
+			_, err = tx.ExecContext(ctx, `UPDATE batch SET finished = 0, error = '', name = $2, format = $3, submitter = $4, mapping = $5 WHERE id = $1`,
+				b.ID, b.Name, b.Format, b.Submitter, b.Mapping)
 			return err
 		}
 		if !errors.Is(err, ErrNoBatch) {
@@ -170,12 +176,16 @@ func (in *Intake) begin(ctx context.Context, d Delivery, c *content) (Batch, err
 		if err != nil {
 			return err
 		}
+		number, err := indicator.Next(ctx, tx, "batch", 1)
+		if err != nil {
+			return err
+		}
 		b = Batch{
-			ID: id.String(), Source: d.Source, Name: d.Name, Format: d.Format, Digest: c.digest, Bytes: c.size,
+			Number: number, ID: id.String(), Source: d.Source, Name: d.Name, Format: d.Format, Mapping: d.Mapping, Digest: c.digest, Bytes: c.size,
 			Submitter: d.Submitter, Received: time.Now().UTC().Truncate(time.Microsecond),
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO batch (id, source, name, format, digest, bytes, submitter, received)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, b.ID, b.Source, b.Name, b.Format, b.Digest, b.Bytes, b.Submitter, sqldb.Time(b.Received))
+		_, err = tx.ExecContext(ctx, `INSERT INTO batch (number, id, source, name, format, mapping, digest, bytes, submitter, received)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, b.Number, b.ID, b.Source, b.Name, b.Format, b.Mapping, b.Digest, b.Bytes, b.Submitter, sqldb.Time(b.Received))
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ecs/contract"
+	"ecs/hub/internal/format"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/policy"
 	"ecs/observable"
@@ -33,7 +34,11 @@ func TestAtomAsPattern(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, compileAtom(a)); diff != "" {
+		got, bad := compile(&format.Record{Value: v})
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", v, diff)
 		}
 	}
@@ -44,7 +49,7 @@ var checker = sync.OnceValues(func() (*policy.Checker, error) { return policy.Ne
 
 // fuzzed reads a whole delivery the way intake does, and checks what must hold
 // for every input.
-func fuzzed(t *testing.T, format string, data []byte, slow bool) (ready, refused int) {
+func fuzzed(t *testing.T, name string, data []byte, slow bool) (ready, refused int) {
 	t.Helper()
 	check, err := checker()
 	if err != nil {
@@ -52,13 +57,13 @@ func fuzzed(t *testing.T, format string, data []byte, slow bool) (ready, refused
 	}
 	p := &producer{
 		in: New(Config{Ceiling: contract.Red, MaxItem: 2048}), src: source{id: "one", ceiling: contract.Amber},
-		batch: Batch{ID: "b", Format: format, Submitter: "gfi"}, check: check, now: time.Now().UTC().Truncate(time.Microsecond),
+		batch: Batch{ID: "b", Format: name, Submitter: "gfi"}, checker: check, now: time.Now().UTC().Truncate(time.Microsecond),
 	}
 	var r io.Reader = bytes.NewReader(data)
 	if slow {
 		r = iotest.OneByteReader(r)
 	}
-	next, err := p.open(r)
+	records, err := p.open(r)
 	if err != nil {
 		return 0, 0
 	}
@@ -66,7 +71,7 @@ func fuzzed(t *testing.T, format string, data []byte, slow bool) (ready, refused
 		if number > int64(len(data))+2 {
 			t.Fatal("more items than bytes: the reader does not move on")
 		}
-		o, err := next(number)
+		o, err := p.next(records, number)
 		var whole *Refused
 		if errors.Is(err, io.EOF) || errors.As(err, &whole) {
 			return ready, refused

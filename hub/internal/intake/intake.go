@@ -6,19 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/marking"
 	"ecs/hub/internal/policy"
 	"ecs/internal/sqldb"
-)
-
-// Formats of a delivery.
-const (
-	STIX = "stix" // a STIX 2.1 bundle, or a TAXII 2.1 envelope
-	CSV  = "csv"  // see docs/formats/intake.md
 )
 
 // Config of an [Intake].
@@ -34,6 +32,9 @@ type Config struct {
 	// Ceiling is the strictest marking that this instance may hold, besides the
 	// ceiling of each source. The zero value is TLP:CLEAR.
 	Ceiling contract.TLP
+	// Level is the highest classification that this instance may hold. The zero
+	// value is unclassified.
+	Level marking.Level
 	// MaxBytes of one delivery: what is behind them is not read, the items before
 	// them stay. 0 means 1 GiB.
 	MaxBytes int64
@@ -55,7 +56,8 @@ type Config struct {
 type Delivery struct {
 	Source    string // short name of the source
 	Name      string // the file's name, for people
-	Format    string // STIX or CSV
+	Format    string // see [Formats]
+	Mapping   string // how the columns of a sheet are to be read, JSON of sheet.Mapping; empty: by our own names
 	Submitter string // login of whoever delivers
 }
 
@@ -66,7 +68,9 @@ type Progress struct {
 	Accepted  int64 // new indicators
 	Duplicate int64 // merged into indicators that were there
 	Refused   int64
-	Skipped   int64 // objects of other types, which nobody asked for
+	Skipped   int64 // records that carry nothing for us
+	Objects   int64 // STIX objects kept beside the indicators
+	Canonical int64 // values that were brought into their canonical spelling
 }
 
 // Report says what became of a delivery.
@@ -95,7 +99,41 @@ var ErrBusy = errors.New("the same delivery is being read already: wait until it
 type Intake struct {
 	cfg     Config
 	metrics counters
+
+	mu       sync.RWMutex
+	handling map[string]int64 // handlings of committed portions, by text
 }
+
+// remember keeps the numbers of handlings that a committed portion used.
+func (in *Intake) remember(fresh map[string]int64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.handling) > maxHandlings {
+		in.handling = map[string]int64{}
+	}
+	maps.Copy(in.handling, fresh)
+}
+
+func (in *Intake) interned(text string) (int64, bool) {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	n, ok := in.handling[text]
+	return n, ok
+}
+
+func (in *Intake) handlingText(number int64) (string, bool) {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	for text, n := range in.handling {
+		if n == number {
+			return text, true
+		}
+	}
+	return "", false
+}
+
+// maxHandlings is how many handlings are remembered; more are looked up.
+const maxHandlings = 4096
 
 type counters struct {
 	deliveries, items, accepted, duplicate, refused, skipped, refusalsDropped, foldersSkipped atomic.Int64
@@ -121,7 +159,7 @@ func New(cfg Config) *Intake {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Intake{cfg: cfg}
+	return &Intake{cfg: cfg, handling: map[string]int64{}}
 }
 
 // Submit takes in one delivery. It reads r twice when r can seek, else it keeps
@@ -133,8 +171,8 @@ func New(cfg Config) *Intake {
 // A delivery that was cut short, by its own fault, is no error: Report.Error
 // tells.
 func (in *Intake) Submit(ctx context.Context, d Delivery, r io.Reader, progress func(Progress)) (Report, error) {
-	if d.Format != STIX && d.Format != CSV {
-		return Report{}, &Refused{Code: CodeFormat, Reason: fmt.Sprintf("unknown format %q: want stix or csv", policy.Printable(d.Format, 40))}
+	if !slices.Contains(Formats(), d.Format) {
+		return Report{}, unknownFormat(d.Format)
 	}
 	if d.Submitter == "" {
 		return Report{}, errors.New("intake: a delivery needs a submitter")
@@ -150,6 +188,12 @@ func (in *Intake) Submit(ctx context.Context, d Delivery, r io.Reader, progress 
 		return Report{}, err
 	}
 	defer c.release()
+	if d.Format == Auto {
+		err = c.detect(&d)
+		if err != nil {
+			return Report{}, err
+		}
+	}
 	b, err := in.begin(ctx, d, c)
 	if err != nil {
 		return Report{}, err

@@ -91,7 +91,7 @@ func TestKilled(t *testing.T) {
 	if b.Position != n+n/10 || b.Accepted != n || b.Duplicate != 0 || b.Refused != n/10 || b.Finished.IsZero() || b.Error != "" {
 		t.Errorf("delivery: %+v", b)
 	}
-	count, err := indicator.Count(t.Context(), db)
+	count, err := indicator.Count(t.Context(), db, nil)
 	if err != nil || count[indicator.PendingFirst] != n {
 		t.Errorf("%v, %v, want %d in PENDING_FIRST", count, err, n)
 	}

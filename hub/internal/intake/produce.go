@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"ecs/hub/internal/format"
 	"ecs/hub/internal/policy"
 )
 
@@ -17,20 +18,20 @@ const maxSkipped = 20_000
 // producer reads and judges entries in a goroutine of its own, while the
 // portions before are written.
 type producer struct {
-	in    *Intake
-	src   source
-	batch Batch
-	check *policy.Checker
-	now   time.Time
-	out   chan []outcome // closed at the end
-	err   error          // why it ended, nil for the end of the delivery; read after out is closed
-	wg    sync.WaitGroup
+	in      *Intake
+	src     source
+	batch   Batch
+	checker *policy.Checker
+	now     time.Time
+	out     chan []outcome // closed at the end
+	err     error          // why it ended, nil for the end of the delivery; read after out is closed
+	wg      sync.WaitGroup
 }
 
 // produce starts to read behind the batch's position. It ends with ctx; the
 // caller waits for it by wait.
 func (in *Intake) produce(ctx context.Context, src source, b Batch, c *content, now time.Time) *producer {
-	p := &producer{in: in, src: src, batch: b, check: in.cfg.Checker(), now: now, out: make(chan []outcome, 2)}
+	p := &producer{in: in, src: src, batch: b, checker: in.cfg.Checker(), now: now, out: make(chan []outcome, 2)}
 	p.wg.Go(func() {
 		defer close(p.out)
 		p.err = p.run(ctx, c)
@@ -43,13 +44,21 @@ func (p *producer) wait() { p.wg.Wait() }
 // run sends portions until the content ends. What has been read before an error
 // is sent first: good items stay.
 func (p *producer) run(ctx context.Context, c *content) error {
-	r, err := c.reader(p.in.cfg.MaxBytes)
+	in, err := c.reader(p.in.cfg.MaxBytes)
 	if err != nil {
 		return err
 	}
-	next, err := p.open(r)
+	r, err := p.open(in)
 	if err != nil {
+		var whole *format.Refused
+		if errors.As(err, &whole) {
+			return &Refused{Code: whole.Code, Reason: policy.Printable(whole.Reason, maxReason)}
+		}
 		return err
+	}
+	closer, ok := r.(io.Closer)
+	if ok {
+		defer func() { _ = closer.Close() }()
 	}
 	var portion []outcome
 	kept := 0
@@ -67,7 +76,7 @@ func (p *producer) run(ctx context.Context, c *content) error {
 	}
 	number := int64(0)
 	for {
-		o, err := next(number + 1)
+		o, err := p.next(r, number+1)
 		if err != nil {
 			if !send() {
 				return ctx.Err()
@@ -96,72 +105,33 @@ func (p *producer) run(ctx context.Context, c *content) error {
 	}
 }
 
-// open reads the beginning, and gives the function that reads item by item.
-func (p *producer) open(r io.Reader) (func(number int64) (outcome, error), error) {
-	if p.batch.Format == CSV {
-		c := newCSVReader(r, p.in.cfg.MaxItem)
-		return func(number int64) (outcome, error) { return p.record(c, number) }, c.begin()
-	}
-	b := newBundleReader(r, p.in.cfg.MaxItem)
-	return func(number int64) (outcome, error) { return p.object(b, number) }, nil
-}
-
-func (p *producer) record(c *csvReader, number int64) (outcome, error) {
-	for {
-		el, read, err := c.next()
-		if err != nil {
-			return outcome{}, err
-		}
-		if !read {
-			continue
-		}
-		place := lineOf(el.line)
-		if el.refuse != nil {
-			return outcome{number: number, refusal: el.refuse.at(number, place, el.raw)}, nil
-		}
-		if number <= p.batch.Position {
-			return outcome{}, nil
-		}
-		e, bad := c.entry(el)
-		if bad != nil {
-			return outcome{number: number, refusal: bad.at(number, place, el.raw)}, nil
-		}
-		e.place = place
-		return p.judged(e, el, number), nil
-	}
-}
-
-// object reads also what was committed before, for its marking definitions.
-func (p *producer) object(b *bundleReader, number int64) (outcome, error) {
-	el, o, err := b.next()
+// open reads the beginning, and gives the reader of the records.
+func (p *producer) open(r io.Reader) (format.Reader, error) {
+	open, err := opener(&p.batch)
 	if err != nil {
+		return nil, err
+	}
+	return open(r, format.Limits{Record: p.in.cfg.MaxItem, Total: p.in.cfg.MaxBytes})
+}
+
+// next reads one record. One that was committed before is read for what later ones
+// need of it, such as the definitions of markings, and not judged again.
+func (p *producer) next(r format.Reader, number int64) (outcome, error) {
+	record, err := r.Next()
+	if err != nil {
+		var whole *format.Refused
+		if errors.As(err, &whole) {
+			return outcome{}, &Refused{Code: whole.Code, Reason: policy.Printable(whole.Reason, maxReason)}
+		}
 		return outcome{}, err
 	}
-	place := objectAt(number, el.line)
-	if validID(el.id) {
-		place = el.id
-	}
-	bad := el.refuse
-	var e *entry
-	if o != nil {
-		e, bad = b.entry(o)
-	}
-	switch {
-	case number <= p.batch.Position:
+	if number <= p.batch.Position {
 		return outcome{}, nil
-	case bad != nil:
-		return outcome{number: number, refusal: bad.at(number, place, el.raw)}, nil
-	case e == nil:
-		return outcome{number: number, skipped: true}, nil
 	}
-	e.place = place
-	return p.judged(e, el, number), nil
-}
-
-func (p *producer) judged(e *entry, el element, number int64) outcome {
-	r, bad := p.judge(e, el.raw)
-	if bad != nil {
-		return outcome{number: number, refusal: bad.at(number, e.place, el.raw)}
+	o := p.judge(record)
+	o.number = number
+	if o.refusal != nil {
+		o.refusal.at(number, record.Place, record.Raw)
 	}
-	return outcome{number: number, ready: r}
+	return o, nil
 }

@@ -29,6 +29,7 @@ const (
 	CodeExpired      = "EXPIRED"               // its validity is over already
 	CodeRevoked      = "REVOKED-BY-SOURCE"     // the source itself has taken it back
 	CodeBenign       = "NOT-MALICIOUS"         // the source says that it is benign
+	CodeOlder        = "OLDER-VERSION"         // the source itself has given a newer version
 )
 
 // Limits of what is kept of a refused item.
@@ -57,7 +58,3 @@ func (r *Refusal) at(number int64, place string, raw []byte) *Refusal {
 	r.Excerpt = policy.Printable(string(raw[:min(len(raw), maxExcerpt)]), maxExcerpt)
 	return r
 }
-
-func lineOf(line int64) string { return fmt.Sprintf("line %d", line) }
-
-func objectAt(number, line int64) string { return fmt.Sprintf("object %d, line %d", number, line) }

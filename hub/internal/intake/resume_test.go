@@ -175,7 +175,7 @@ func TestRefusedAsAWhole(t *testing.T) {
 		{"unknown source", "none", intake.CSV, good, intake.CodeSource},
 		{"no purpose", "bare", intake.CSV, good, intake.CodeAuthority},
 		{"lapsed authority", "late", intake.CSV, good, intake.CodeLapsed},
-		{"unknown format", "one", "xlsx", good, intake.CodeFormat},
+		{"unknown format", "one", "docx", good, intake.CodeFormat},
 		{"misspelled column", "one", intake.CSV, "value,tpl\na.example,red\n", intake.CodeFormat},
 		{"column twice", "one", intake.CSV, "value,value\n", intake.CodeFormat},
 		{"no value", "one", intake.CSV, "tlp\n", intake.CodeFormat},

@@ -150,6 +150,20 @@ func (r *contentReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Seek goes back to the start, for readers that look at the whole twice.
+func (r *contentReader) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekStart {
+		return 0, errors.New("intake: only the way back to the start is known")
+	}
+	_, err := r.c.r.Seek(r.c.start, io.SeekStart)
+	if err != nil {
+		return 0, fmt.Errorf("intake: read again: %w", err)
+	}
+	r.left = r.c.size
+	r.hash.Reset()
+	return 0, nil
+}
+
 // spooled lists the batches in the spool, and removes what was never received
 // in full: whoever sent it got no answer and sends it again.
 func (in *Intake) spooled() ([]string, error) {

@@ -413,7 +413,7 @@ func TestBulk(t *testing.T) {
 		}
 		alpha.ack(t)
 		must(t, w.desk.settle(ctx))
-		n, err := indicator.Count(ctx, w.db)
+		n, err := indicator.Count(ctx, w.db, nil)
 		must(t, err)
 		if n[indicator.InForce] != int64(len(ids)) {
 			t.Fatalf("states: %v", n)

@@ -84,9 +84,9 @@ func duties(ctx context.Context, q sqldb.Querier, it *indicator.Item, acct signi
 		return ev, fmt.Errorf("%w: %s submitted or edited it", ErrSamePerson, acct.Person)
 	}
 	var n int
-	err = q.QueryRowContext(ctx, `SELECT count(*) FROM item_source s JOIN batch b ON b.id = s.batch
+	err = q.QueryRowContext(ctx, `SELECT count(*) FROM item_source s JOIN batch b ON b.number = s.batch
 		LEFT JOIN account a ON a.login = b.submitter
-		WHERE s.item = $1 AND coalesce(a.person, b.submitter) = $2`, it.ID.String(), acct.Person).Scan(&n)
+		WHERE s.number = $1 AND coalesce(a.person, b.submitter) = $2`, it.Number, acct.Person).Scan(&n)
 	if err != nil {
 		return ev, fmt.Errorf("release: submitters: %w", err)
 	}
@@ -102,7 +102,8 @@ func owns(ctx context.Context, q sqldb.Querier, acct signin.Account, id contract
 		return false, nil
 	}
 	var n int
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM item_source WHERE item = $1 AND source = $2`,
+	err := q.QueryRowContext(ctx, `SELECT count(*) FROM item_source s JOIN item i ON i.number = s.number
+		WHERE i.id = $1 AND s.source = $2`,
 		id.String(), acct.Scope).Scan(&n)
 	return n > 0, err
 }

@@ -43,7 +43,7 @@ func (d *Desk) clean(ctx context.Context, tx *sql.Tx, acct signin.Account, it *i
 		fields = append(fields, "context")
 	}
 	it.Summary, it.Context = text.Summary, text.Context
-	res, err := tx.ExecContext(ctx, `UPDATE item_source SET original = '' WHERE item = $1 AND original <> ''`, it.ID.String())
+	res, err := tx.ExecContext(ctx, `UPDATE item_source SET original = '' WHERE number = $1 AND original <> ''`, it.Number)
 	if err != nil {
 		return fmt.Errorf("release: clean %s: %w", it.ID, err)
 	}

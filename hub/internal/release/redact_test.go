@@ -23,8 +23,8 @@ func (w *world) held(t *testing.T, detail string) contract.ID {
 		it.Summary, it.Context, it.Privacy = personal, personal, indicator.Undetermined
 	})
 	must(t, w.db.Write(t.Context(), func(tx *sql.Tx) error {
-		w.exec(t, tx, `UPDATE item_source SET original = $2 WHERE item = $1`, id.String(), personal)
-		w.exec(t, tx, `INSERT INTO finding (item, code, severity, detail, at) VALUES ($1, $2, 'stop', $3, 1)`, id.String(), policy.CodePhone, detail)
+		w.exec(t, tx, `UPDATE item_source SET original = $2 WHERE number = (SELECT number FROM item WHERE id = $1)`, id.String(), personal)
+		w.exec(t, tx, `INSERT INTO finding (number, code, severity, detail, at) SELECT number, $2, 'stop', $3, 1 FROM item WHERE id = $1`, id.String(), policy.CodePhone, detail)
 		return nil
 	}))
 	return id
@@ -36,8 +36,8 @@ func (w *world) everywhere(t *testing.T, id contract.ID, text string) []string {
 	var found []string
 	for table, query := range map[string]string{
 		"item":        `SELECT summary || context || pattern || value || privacy_note FROM item WHERE id = $1`,
-		"item_source": `SELECT original || reference FROM item_source WHERE item = $1`,
-		"finding":     `SELECT detail FROM finding WHERE item = $1`,
+		"item_source": `SELECT original || reference FROM item_source s JOIN item i ON i.number = s.number WHERE i.id = $1`,
+		"finding":     `SELECT detail FROM finding f JOIN item i ON i.number = f.number WHERE i.id = $1`,
 		"audit":       `SELECT detail FROM audit WHERE subject = $1`,
 		"decision":    `SELECT reason FROM decision WHERE item = $1`,
 		"object":      `SELECT body FROM object WHERE item = $1`,

@@ -294,7 +294,7 @@ func (d *Desk) expireSome(ctx context.Context) (int, error) {
 		marks[i] = fmt.Sprintf("$%d", len(args))
 	}
 	rows, err := d.db.QueryContext(ctx, `SELECT id FROM item WHERE state IN (`+strings.Join(marks, ",")+
-		`) AND valid_until <= $1 ORDER BY valid_until LIMIT $2`, args...)
+		`) AND ended = 0 AND valid_until <= $1 ORDER BY valid_until LIMIT $2`, args...)
 	if err != nil {
 		return 0, fmt.Errorf("release: expire: %w", err)
 	}

@@ -106,7 +106,7 @@ func merge(targets []Target) []Target {
 func authorized(ctx context.Context, tx *sql.Tx, id contract.ID, now time.Time) (bool, error) {
 	var n int
 	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM item_source i JOIN source s ON s.id = i.source
-		WHERE i.item = $1 AND (s.authority_until = 0 OR s.authority_until > $2)`, id.String(), sqldb.Time(now)).Scan(&n)
+		WHERE i.number = (SELECT number FROM item WHERE id = $1) AND (s.authority_until = 0 OR s.authority_until > $2)`, id.String(), sqldb.Time(now)).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("release: authority: %w", err)
 	}

@@ -97,7 +97,7 @@ func TestTwoHubsTogether(t *testing.T) {
 				t.Fatalf("%+v", b)
 			}
 		}
-		n, err := indicator.Count(t.Context(), w.db)
+		n, err := indicator.Count(t.Context(), w.db, nil)
 		must(t, err)
 		if n[indicator.InForce] != 50 || n[indicator.Revoked] != 10 {
 			t.Fatalf("states: %v", n)

@@ -74,7 +74,8 @@ func newWorld(t testing.TB, db *sqldb.DB) *world {
 		for name, until := range map[string]int64{"nsa": 0, "lapsed": 1} {
 			w.exec(t, tx, `INSERT INTO source (id, name, agency, authority, authority_until, purpose, ceiling, reliability, created)
 				VALUES ($1, $1, $1, 'agreement', $2, 'defence', 4, 'A', 0)`, name, until)
-			w.exec(t, tx, `INSERT INTO batch (id, source, name, format, digest, bytes, submitter, received) VALUES ($1, $1, 'f', 'csv', $1, 1, 'sam', 0)`, name)
+			w.exec(t, tx, `INSERT INTO batch (number, id, source, name, format, digest, bytes, submitter, received)
+				SELECT count(*) + 1, $1, $1, 'f', 'csv', $1, 1, 'sam', 0 FROM batch`, name)
 		}
 		return nil
 	}))
@@ -149,13 +150,12 @@ func (w *world) put(t testing.TB, tx *sql.Tx, state indicator.State, source stri
 	if change != nil {
 		change(&it)
 	}
-	marks := make([]string, len(it.Values()))
-	for i := range marks {
-		marks[i] = fmt.Sprintf("$%d", i+1)
-	}
-	w.exec(t, tx, `INSERT INTO item (`+indicator.Columns+`) VALUES (`+strings.Join(marks, ",")+`)`, it.Values()...)
-	w.exec(t, tx, `INSERT INTO item_source (item, batch, place, source, reference, tlp, original, at) VALUES ($1, $2, '1', $2, '', 1, '', 0)`,
-		it.ID.String(), source)
+	var err error
+	it.Handling, err = indicator.Intern(t.Context(), tx, "TLP:"+strings.ToUpper(it.TLP.String()))
+	must(t, err)
+	must(t, indicator.Insert(t.Context(), tx, &it))
+	w.exec(t, tx, `INSERT INTO item_source (mention, number, batch, source, place, reference, credibility, confidence, handling, observed, original, at)
+		SELECT $1, $1, number, source, '1', '', 0, -1, $3, 0, '', 0 FROM batch WHERE id = $2`, it.Number, source, it.Handling)
 	return it.ID
 }
 

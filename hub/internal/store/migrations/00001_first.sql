@@ -122,28 +122,48 @@ CREATE TABLE entity_sector (
     PRIMARY KEY (entity, sector)
 );
 
+-- Where numbering stands: of batches, items, mentions, handlings and objects.
+-- Integers of our own keep ten million rows small and in the order of arrival.
+CREATE TABLE counter (
+    name        text PRIMARY KEY,
+    value       bigint NOT NULL           -- the highest that was given
+);
+INSERT INTO counter (name, value) VALUES ('batch', 0), ('item', 0), ('mention', 0), ('handling', 0), ('object', 0);
+
+-- Each different handling once: what the markings of an item or object combine to,
+-- see hub/internal/marking. There are few, however many items there are, so that
+-- who may see what is decided once for each and asked of the database as a set.
+CREATE TABLE handling (
+    number      integer PRIMARY KEY,
+    text        text NOT NULL UNIQUE      -- marking.Handling, canonical
+);
+
 -- A delivery from a source, and what was refused of it.
 CREATE TABLE batch (
-    id          text PRIMARY KEY,
+    number      integer PRIMARY KEY,
+    id          text NOT NULL UNIQUE,
     source      text NOT NULL REFERENCES source (id),
     name        text NOT NULL,            -- the file's name
-    format      text NOT NULL,            -- stix, csv
+    format      text NOT NULL,            -- stix, csv, misp ...
+    mapping     text NOT NULL DEFAULT '', -- columns of a sheet, as they were mapped when it was read
     digest      text NOT NULL,            -- SHA-256 of the whole
     bytes       bigint NOT NULL,
     submitter   text NOT NULL,            -- login
     received    bigint NOT NULL,
     finished    bigint NOT NULL DEFAULT 0,
-    position    bigint NOT NULL DEFAULT 0,-- items committed so far; a restart goes on from here
+    position    bigint NOT NULL DEFAULT 0,-- records committed so far; a restart goes on from here
     accepted    bigint NOT NULL DEFAULT 0,
     duplicate   bigint NOT NULL DEFAULT 0,
     refused     bigint NOT NULL DEFAULT 0,
-    skipped     bigint NOT NULL DEFAULT 0,-- objects of other types than indicator
+    skipped     bigint NOT NULL DEFAULT 0,-- records that carry nothing for us
+    objects     bigint NOT NULL DEFAULT 0,-- STIX objects kept beside the indicators
+    canonical   bigint NOT NULL DEFAULT 0,-- indicators whose value was changed into its canonical spelling
     error       text NOT NULL DEFAULT ''  -- why the whole was refused or cut short
 );
 CREATE INDEX batch_received ON batch (received);
 CREATE UNIQUE INDEX batch_same ON batch (source, digest);
 CREATE TABLE refusal (
-    batch       text NOT NULL REFERENCES batch (id),
+    batch       integer NOT NULL REFERENCES batch (number),
     number      bigint NOT NULL,          -- running number in the batch
     place       text NOT NULL,            -- line, or id of the object
     code        text NOT NULL,
@@ -152,24 +172,29 @@ CREATE TABLE refusal (
     PRIMARY KEY (batch, number)
 );
 
--- One indicator on its way, see docs/program.md.
+-- One indicator on its way, see docs/program.md. Numbers rise with intake and are
+-- the order of every listing; the identifier is what the world sees.
 CREATE TABLE item (
-    id            text PRIMARY KEY,       -- indicator--UUID
+    number        integer PRIMARY KEY,
+    id            text NOT NULL UNIQUE,   -- indicator--UUID
     state         text NOT NULL,
     version       bigint NOT NULL,        -- optimistic lock
     pattern       text NOT NULL,          -- canonical STIX pattern
-    pattern_key   text NOT NULL UNIQUE,   -- SHA-256 of it while the item lives; its id afterwards
+    pattern_key   text NOT NULL UNIQUE,   -- digest of it while the item lives; its id afterwards
     kind          text NOT NULL,          -- observable kind of the (first) atom
     value         text NOT NULL,          -- its canonical value
+    pivot         text NOT NULL,          -- what its neighbors share: registrable domain, /24, /48
     services      integer NOT NULL,       -- services that can observe it
     category      integer NOT NULL,
     action        integer NOT NULL,
     confidence    integer NOT NULL,
-    tlp           integer NOT NULL,
-    enforce       boolean NOT NULL,       -- ACS NETDEF
-    display       boolean NOT NULL,       -- ACS DSPLY
-    notify        boolean NOT NULL,       -- ACS TENOT
+    handling      integer NOT NULL REFERENCES handling (number),
+    tlp           integer NOT NULL,       -- of the handling, as the next three are
+    enforce       boolean NOT NULL,       -- may be used to block (ACS NETDEF and its like)
+    display       boolean NOT NULL,       -- the value may be shown (ACS DSPLY)
+    notify        boolean NOT NULL,       -- the customer may be notified (ACS TENOT)
     disclosure    integer NOT NULL,
+    labels        text NOT NULL,          -- families, campaigns and tags, one a line
     summary       text NOT NULL,          -- releasable
     context       text NOT NULL,          -- for analysts, never released
     privacy       text NOT NULL,          -- '', PII-NOT-PRESENT, REMOVED, NECESSARY
@@ -184,32 +209,93 @@ CREATE TABLE item (
     released      bigint NOT NULL DEFAULT 0,
     ended         bigint NOT NULL DEFAULT 0
 );
-CREATE INDEX item_state ON item (state, created, id);
-CREATE INDEX item_until ON item (state, valid_until);
+CREATE INDEX item_state ON item (state, number);
+CREATE INDEX item_kind ON item (kind, number);
+CREATE INDEX item_handling ON item (handling, number);
 CREATE INDEX item_value ON item (value);
+CREATE INDEX item_pivot ON item (pivot, number) WHERE pivot <> '';
+CREATE INDEX item_until ON item (valid_until) WHERE ended = 0;
+
+-- How many items there are in each state under each handling: counting ten million
+-- for every page would take seconds. Whatever writes item.state writes this too.
+CREATE TABLE item_count (
+    state       text NOT NULL,
+    handling    integer NOT NULL REFERENCES handling (number),
+    n           bigint NOT NULL,
+    PRIMARY KEY (state, handling)
+);
 
 -- Each time a source named it: merged, never lost.
 CREATE TABLE item_source (
-    item        text NOT NULL REFERENCES item (id),
-    batch       text NOT NULL REFERENCES batch (id),
-    place       text NOT NULL,
+    mention     integer PRIMARY KEY,
+    number      integer NOT NULL REFERENCES item (number),
+    batch       integer NOT NULL REFERENCES batch (number),
     source      text NOT NULL REFERENCES source (id),
+    place       text NOT NULL,
     reference   text NOT NULL,            -- the source's own identifier
-    tlp         integer NOT NULL,
-    original    text NOT NULL,            -- as the source gave it
-    at          bigint NOT NULL,
-    PRIMARY KEY (item, batch, place)
+    reference_key bigint NOT NULL,        -- short digest of it for look-ups, 0 without one
+    version     bigint NOT NULL,          -- of what the source calls by it: STIX modified; 0 unknown
+    revoked     boolean NOT NULL,         -- the source took it back by this mention
+    credibility integer NOT NULL,         -- of the information, Admiralty scale, 1 to 6; 0 unknown
+    confidence  integer NOT NULL,         -- as this source gave it, 0 to 100; -1 unknown
+    handling    integer NOT NULL REFERENCES handling (number),
+    observed    bigint NOT NULL,          -- last seen, as this source said; 0 unknown
+    original    text NOT NULL,            -- byte for byte as the source gave it
+    at          bigint NOT NULL
 );
+CREATE INDEX item_source_item ON item_source (number);
+CREATE INDEX item_source_source ON item_source (source, number);
+CREATE INDEX item_source_batch ON item_source (batch, number);
+CREATE INDEX item_source_reference ON item_source (reference_key) WHERE reference_key <> 0;
+
+-- How the columns of a source's sheets are to be read, as an analyst has saved it.
+CREATE TABLE mapping (
+    source      text NOT NULL REFERENCES source (id),
+    name        text NOT NULL,
+    body        text NOT NULL,            -- JSON, see hub/internal/format/sheet
+    login       text NOT NULL,            -- who saved it
+    at          bigint NOT NULL,
+    PRIMARY KEY (source, name)
+);
+
+-- What sources say about their indicators: malware, campaigns, actors, techniques,
+-- reports, relationships ... kept whole, for analysts, never released as it is.
+CREATE TABLE source_object (
+    number      integer PRIMARY KEY,
+    source      text NOT NULL REFERENCES source (id),
+    batch       integer NOT NULL REFERENCES batch (number),
+    id          text NOT NULL,            -- the source's STIX identifier
+    type        text NOT NULL,
+    name        text NOT NULL,            -- to show it by; of a relationship, its type
+    modified    bigint NOT NULL,          -- 0 for objects without versions
+    revoked     boolean NOT NULL,
+    handling    integer NOT NULL REFERENCES handling (number),
+    held        text NOT NULL,            -- personal data found in it: only a privacy officer sees it; '' not held
+    digest      text NOT NULL,            -- SHA-256 of the body: one version in two wordings is kept twice
+    body        text NOT NULL,            -- byte for byte
+    at          bigint NOT NULL
+);
+CREATE UNIQUE INDEX source_object_same ON source_object (source, id, modified, digest);
+CREATE INDEX source_object_id ON source_object (id);
+CREATE INDEX source_object_type ON source_object (type, number);
+-- Which objects it names, so that relations are found from either end.
+CREATE TABLE object_ref (
+    object      integer NOT NULL REFERENCES source_object (number),
+    property    text NOT NULL,            -- source_ref, object_refs ...
+    target      text NOT NULL,            -- STIX identifier
+    PRIMARY KEY (object, property, target)
+);
+CREATE INDEX object_ref_target ON object_ref (target, object);
 
 -- What the privacy gate and the technical checks found.
 CREATE TABLE finding (
-    item        text NOT NULL REFERENCES item (id),
+    number      integer NOT NULL REFERENCES item (number),
     code        text NOT NULL,            -- PII-..., V2-..., see hub/internal/policy
     severity    text NOT NULL,            -- stop, warn
     detail      text NOT NULL,
     at          bigint NOT NULL,
-    PRIMARY KEY (item, code, detail)
-);
+    PRIMARY KEY (number, code, detail)
+) /* sqlite: WITHOUT ROWID */;
 
 -- What people decided: privacy, first, second, override, recall, return, reject,
 -- emergency, ratify.
