@@ -2,95 +2,171 @@ package stix
 
 import (
 	"fmt"
-	"strings"
+	"slices"
+	"time"
 )
 
-// tlpRefs are the identifiers of the marking-definitions of the Traffic Light
-// Protocol: 2.0 (extension published by OASIS) and 1.0 (STIX 2.1 section 7.2.1.4).
-var tlpRefs = map[string]string{
-	"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487": "clear",
-	"marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb": "green",
-	"marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421": "amber",
-	"marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003": "amber+strict",
-	"marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": "red",
-	"marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": "clear", // white
-	"marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": "green",
-	"marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": "amber",
-	"marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "red",
-}
-
-// Extensions that this package reads.
-const (
-	tlpExtension = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
-	// ACSExtension names the ACS 3.0 marking extension.
-	ACSExtension = "extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce"
-)
-
-// TLP gives the name in TLP 2.0 ("clear", "green", "amber", "amber+strict",
-// "red") of a marking by its identifier, for both generations; white is clear.
-func TLP(ref string) (name string, ok bool) {
-	name, ok = tlpRefs[strings.ToLower(ref)]
-	return name, ok
-}
-
-// Marking is what a marking-definition says, as far as this package knows. If
-// all of TLP, Statement and ACS are empty, the marking is unknown, and an object
-// that carries it must not be passed on.
+// Marking is what a marking-definition says. One that says something that this
+// package does not know has Unknown, and one that says nothing is unknown, too
+// ([Marking.Known]): an object that carries it must not be passed on.
 type Marking struct {
 	ID        string
 	Name      string
-	TLP       string // name in TLP 2.0, also of foreign copies under other identifiers
+	Created   time.Time // zero if absent
+	CreatedBy string    // "" if absent
+	Markings  []string  // of the marking-definition itself
+
+	// TLP is the name in TLP 2.0, also of foreign copies under other identifiers;
+	// TLPRef the fixed identifier that stands for it, of the generation that it
+	// came in.
+	TLP       string
+	TLPRef    string
 	Statement string
 	ACS       *ACS
+	CUI       *CUI
+	IEP       *IEP
+
+	// Unknown names what was not understood: definition types, extensions, and
+	// properties within known extensions.
+	Unknown []string // at most 16
 }
 
-// Marking reads an object of type marking-definition (section 7.2.1).
+// Known tells whether the marking says something, and all of it was understood.
+func (m *Marking) Known() bool {
+	return len(m.Unknown) == 0 && (m.TLP != "" || m.Statement != "" || m.ACS != nil || m.CUI != nil || m.IEP != nil)
+}
+
+// Marking reads an object of type marking-definition (section 7.2.1). Where
+// several say different things of TLP, the strictest counts.
 func (o *Object) Marking() (*Marking, error) {
 	if o.Type != "marking-definition" {
 		return nil, fmt.Errorf("%s is not a marking-definition", o.Type)
 	}
 	r := fields{v: o.Value()}
-	out := &Marking{ID: o.ID, Name: r.str("name", false)}
-	out.TLP, _ = TLP(o.ID)
-	kind := r.str("definition_type", false)
-	d := fields{v: o.Get("definition")}
-	switch kind {
-	case "tlp":
-		out.TLP = tlpName(d.str("tlp", true))
-		if out.TLP == "" {
-			d.fail("unknown TLP marking")
-		}
-	case "statement":
-		out.Statement = d.str("statement", true)
-	}
-	extensions := o.Get("extensions")
-	if m := extensions.Get(tlpExtension); m.Kind() == Members {
-		x := fields{v: m}
-		out.TLP = tlpName(x.str("tlp_2_0", true))
-		if out.TLP == "" {
-			x.fail("unknown TLP marking")
-		}
-		d.merge(x)
-	}
-	if m := extensions.Get(ACSExtension); m.Kind() == Members {
-		acs, err := readACS(m)
+	m := &Marking{ID: o.ID, Name: r.str("name", false), Created: o.Created, CreatedBy: o.CreatedBy, Markings: o.Markings}
+	m.TLP, _ = TLP(o.ID)
+	m.TLPRef, _ = TLPRef(m.TLP, isTLP2(o.ID))
+	m.definition(&r)
+	for name, v := range o.Get("extensions").Members() {
+		err := m.extension(name, v)
 		if err != nil {
-			return nil, fmt.Errorf("ACS marking: %w", err)
+			return nil, err
 		}
-		out.ACS = acs
 	}
-	r.merge(d)
-	return out, r.err
+	if r.err != nil {
+		return nil, r.err
+	}
+	m.TLPRef, _ = TLPRef(m.TLP, isTLP2(m.TLPRef) || m.TLP == "amber+strict")
+	return m, nil
 }
 
-// tlpName brings the names of both generations to those of 2.0, "" if unknown.
-func tlpName(s string) string {
-	s = strings.ToLower(strings.TrimPrefix(strings.ToUpper(s), "TLP:"))
-	switch s {
-	case "white":
-		return "clear"
-	case "clear", "green", "amber", "amber+strict", "red":
-		return s
+// definition reads what STIX 2.1 itself has: TLP 1.0 and statements.
+func (m *Marking) definition(r *fields) {
+	kind := r.str("definition_type", false)
+	d := fields{v: r.v.Get("definition")}
+	switch kind {
+	case "":
+	case "tlp":
+		name := tlpName(d.str("tlp", true))
+		if name == "" {
+			d.wrong("tlp", BadValue, "unknown TLP marking")
+		}
+		m.TLP = stricterTLP(m.TLP, name)
+	case "statement":
+		m.Statement = d.str("statement", true)
+	default:
+		m.Unknown = append(m.Unknown, "definition_type "+clip(kind))
 	}
-	return ""
+	r.merge(d)
 }
+
+func (m *Marking) extension(name string, v Value) (err error) {
+	if v.Kind() != Members {
+		return wrong("extensions", WrongType, "extension %s is not an object", clip(name))
+	}
+	r := fields{v: v}
+	switch name {
+	case TLPExtension:
+		tlp := tlpName(r.str("tlp_2_0", true))
+		if tlp == "" {
+			r.wrong("tlp_2_0", BadValue, "unknown TLP marking")
+		}
+		m.TLPRef, _ = TLPRef(tlp, true) // which says the generation, for now
+		m.TLP = stricterTLP(m.TLP, tlp)
+		m.others(v, name, "extension_type", "tlp_2_0")
+	case ACSExtension:
+		m.ACS, err = m.readACS(v)
+	case CUIExtension:
+		m.CUI, err = m.readCUI(v)
+	case IEPExtension:
+		m.IEP, err = m.readIEP(v)
+	default:
+		if len(m.Unknown) < 16 {
+			m.Unknown = append(m.Unknown, clip(name))
+		}
+	}
+	if err == nil {
+		err = r.err
+	}
+	return err
+}
+
+// others remembers the properties of an object that are not among those known.
+func (m *Marking) others(v Value, where string, known ...string) {
+	for name := range v.Members() {
+		if !slices.Contains(known, name) && len(m.Unknown) < 16 {
+			m.Unknown = append(m.Unknown, where+"."+clip(name))
+		}
+	}
+}
+
+// Append appends the marking-definition in the form of the standard and in
+// canonical JSON. TLP is written as the generation that it was read in, as 2.0
+// otherwise. What was unknown is not written: for that the bytes that came are
+// kept by whoever has them.
+func (m *Marking) Append(dst []byte) ([]byte, error) {
+	if len(m.Unknown) > 0 {
+		return dst, fmt.Errorf("stix: marking %s has parts that are not known (%s); pass on the bytes that came", m.ID, m.Unknown[0])
+	}
+	if !m.Known() {
+		return dst, fmt.Errorf("stix: marking %s says nothing; give it a TLP name, a statement, ACS, CUI or IEP", m.ID)
+	}
+	d := NewDraft("marking-definition", m.ID, m.Created, m.Created)
+	d.members = slices.DeleteFunc(d.members, func(x member) bool { return x.name == "modified" }) // they have no versions
+	d.Str("name", m.Name).Str("created_by_ref", m.CreatedBy).List("object_marking_refs", m.Markings)
+	ext := &Draft{}
+	if m.TLP != "" {
+		m.appendTLP(d, ext)
+	}
+	if m.Statement != "" {
+		d.Str("definition_type", "statement").Object("definition", new(Draft).Str("statement", m.Statement))
+	}
+	if m.ACS != nil {
+		ext.Object(ACSExtension, m.ACS.draft())
+	}
+	if m.CUI != nil {
+		ext.Object(CUIExtension, m.CUI.draft())
+	}
+	if m.IEP != nil {
+		ext.Object(IEPExtension, m.IEP.draft())
+	}
+	return d.Object("extensions", ext).Append(dst)
+}
+
+func (m *Marking) appendTLP(d, ext *Draft) {
+	fixed, isFixed := TLP(m.ID)
+	two := isTLP2(m.TLPRef)
+	switch {
+	case isFixed && fixed != m.TLP:
+		d.fail(fmt.Errorf("the identifier stands for TLP %s, not for %s", fixed, m.TLP))
+	case isFixed && !two:
+		i := slices.IndexFunc(tlpRows, func(r tlpRow) bool { return r.name == m.TLP })
+		d.Str("definition_type", "tlp").Object("definition", new(Draft).Str("tlp", tlpRows[i].old))
+	case !two:
+		d.fail(fmt.Errorf("TLP has fixed identifiers, of which %s is none: refer to that of TLPRef instead", m.ID))
+	default:
+		ext.Object(TLPExtension, propertyExtension().Str("tlp_2_0", m.TLP))
+	}
+}
+
+func propertyExtension() *Draft { return new(Draft).Str("extension_type", "property-extension") }

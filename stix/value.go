@@ -185,6 +185,16 @@ func (v Value) Items() iter.Seq2[int, Value] {
 	}
 }
 
+// Index gives an item of an array by its position from 0.
+func (v Value) Index(i int) Value {
+	for n, x := range v.Items() {
+		if n == i {
+			return x
+		}
+	}
+	return Value{}
+}
+
 // Len tells how many members or items there are.
 func (v Value) Len() int {
 	n := 0
