@@ -17,6 +17,8 @@ type plan struct {
 	layout  string   // of the last time that was read
 	numbers bool     // there is no header: rows may be shorter or longer
 	banner  []marking.Mark
+
+	days1904 bool // of the workbook
 }
 
 type bound struct {

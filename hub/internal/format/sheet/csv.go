@@ -199,6 +199,11 @@ func begin(rows table, m *Mapping) (*plan, error) {
 		if r.problem != nil {
 			return nil, refused(codeFormat, "the header in line %d cannot be read: %s", r.line, r.problem.Reason)
 		}
+		for i := range r.cells {
+			if r.cells[i].bad != "" {
+				return nil, refused(codeFormat, "the header in line %d cannot be read: column %d: %s", r.line, i+1, r.cells[i].bad)
+			}
+		}
 		if m == nil {
 			return bindKnown(r)
 		}

@@ -110,6 +110,8 @@ func newReader(r io.Reader, limits format.Limits, m *Mapping) (*Reader, error) {
 		_ = rows.Close()
 		return nil, err
 	}
+	book, ok := rows.(*xlsxTable)
+	p.days1904 = ok && book.w.days1904
 	return &Reader{rows: rows, plan: p}, nil
 }
 

@@ -23,10 +23,11 @@ func (s *splitter) next() (row, error) {
 	quoted, closed := false, -1
 	lines := int64(0)
 	for at := 0; ; {
-		window, err := s.r.Peek(min(s.r.Buffered()+1, s.max))
-		if len(window) > at {
-			window, _ = s.r.Peek(min(s.r.Buffered(), s.max))
+		var err error
+		if s.r.Buffered() <= at && at < s.max { // only then: it moves what is in the buffer
+			_, err = s.r.Peek(at + 1)
 		}
+		window, _ := s.r.Peek(min(s.r.Buffered(), s.max))
 		for ; at < len(window); at++ {
 			switch window[at] {
 			case '"':
@@ -60,7 +61,7 @@ func (s *splitter) next() (row, error) {
 
 func (s *splitter) separates(c byte) bool {
 	if s.comma == 0 {
-		return c == ',' || c == ';' || c == '\t'
+		return c == ',' || c == ';' || c == '\t' || c == '|'
 	}
 	return c == s.comma
 }

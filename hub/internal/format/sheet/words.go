@@ -406,10 +406,10 @@ func (p *plan) parse(c *cell) (time.Time, bool) {
 		}
 		return time.UnixMilli(n), err == nil
 	}
-	if c.number {
+	if len(v) > 4 && v[0] >= '3' && v[0] <= '9' || len(v) > 5 && v[0] == '1' {
 		x, err := strconv.ParseFloat(v, 64)
-		if err == nil && x > 32000 && x < 110000 { // days since 1900: 1987 to 2201
-			return fromSerial(x, false), true
+		if err == nil && x > 32000 && x < 110000 { // a workbook's days, 1987 to 2201, also in what was saved from one
+			return fromSerial(x, p.days1904), true
 		}
 	}
 	if how == "iso" {
