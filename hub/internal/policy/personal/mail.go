@@ -112,7 +112,7 @@ func domainEnd(s string, i int) int {
 		if i == label {
 			break
 		}
-		if last > 0 && topLevel(s[label:i]) {
+		if last != 0 && topLevel(s[label:i]) {
 			last = i
 		}
 		w := dot(s[i:])

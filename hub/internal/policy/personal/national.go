@@ -58,69 +58,43 @@ var numbersOfPersons = []number{
 	{[]string{"999999999999999", "99-999999-999999-9"}, luhn, []string{"imei"}, Device, "the number of a mobile telephone (IMEI)"},
 }
 
-// shape is the beginning of a number: what the first two bytes are.
-type shape uint8
-
-const (
-	digitDigit shape = iota
-	digitOther
-	letterDigit
-	letterLetter
-	letterOther
-	shapes
-)
-
-func shapeOf(s string, i int) shape {
-	next := byte(' ')
-	if i+1 < len(s) {
-		next = s[i+1]
-	}
-	switch {
-	case digit(s[i]) && digit(next):
-		return digitDigit
-	case digit(s[i]):
-		return digitOther
-	case digit(next):
-		return letterDigit
-	case letter(next):
-		return letterLetter
-	default:
-		return letterOther
-	}
+// keyed is a mask with the number that it belongs to.
+type keyed struct {
+	mask   string
+	number int // in numbersOfPersons
 }
 
-// national is the table by the beginnings of the masks.
-var national = func() (t [shapes][]number) {
-	for _, n := range numbersOfPersons {
-		byShape := map[shape][]string{}
+// longest is the longest run of digits and letters that begins a mask, plus one.
+const longest = 20
+
+// national holds the masks by the length of the run of digits and letters that
+// they begin with, in the order of the table.
+var national = func() (t [longest][]keyed) {
+	for i, n := range numbersOfPersons {
 		for _, m := range n.masks {
-			example := strings.ReplaceAll(m, "X", "A")
-			byShape[shapeOf(example, 0)] = append(byShape[shapeOf(example, 0)], m)
-			if m[0] == 'X' {
-				example = strings.ReplaceAll(m, "X", "9")
-				byShape[shapeOf(example, 0)] = append(byShape[shapeOf(example, 0)], m)
-			}
-		}
-		for s, masks := range byShape {
-			n.masks = masks
-			t[s] = append(t[s], n)
+			r := run(m, 0)
+			t[r] = append(t[r], keyed{m, i})
 		}
 	}
 	return t
 }()
 
-// at gives where a number of this kind that begins at i ends, or 0.
-func (n *number) at(s string, i int) int {
-	for _, m := range n.masks {
-		if !fits(s, i, m) || !ends(s, i+len(m)) {
-			continue
+// run gives how many digits and letters follow each other from i on, at most
+// longest-1; 0 for more, since no mask has them.
+func run(s string, i int) int {
+	n := 0
+	for i+n < len(s) && alnum(s[i+n]) {
+		n++
+		if n == longest {
+			return 0
 		}
-		if n.check != nil && !n.check(bare(s[i:i+len(m)])) || n.words != nil && !cued(s, i, n.words) {
-			continue
-		}
-		return i + len(m)
 	}
-	return 0
+	return n
+}
+
+// holds judges what a mask fits from start to end.
+func (n *number) holds(s string, start, end int) bool {
+	return ends(s, end) && (n.check == nil || n.check(bare(s[start:end]))) && (n.words == nil || cued(s, start, n.words))
 }
 
 func fits(s string, i int, mask string) bool {

@@ -41,11 +41,11 @@ func (f *finder) number(i int) int {
 		}
 	}
 	if alnum(c) {
-		for _, n := range national[shapeOf(s, i)] {
-			end := n.at(s, i)
-			if end > 0 {
-				f.add(i, end, n.kind, n.why)
-				return end
+		for _, k := range national[run(s, i)] {
+			n := &numbersOfPersons[k.number]
+			if fits(s, i, k.mask) && n.holds(s, i, i+len(k.mask)) {
+				f.add(i, i+len(k.mask), n.kind, n.why)
+				return i + len(k.mask)
 			}
 		}
 	}
@@ -177,15 +177,19 @@ func phoneAt(s string, i int) (int, string) {
 	if end > 0 {
 		return end, "a telephone number of the North American plan"
 	}
+	long := lastGroup(s, &g, 7, 15)
+	if long == 0 {
+		return 0, ""
+	}
 	named := cued(s, i, phoneWords)
 	end = domestic(s, &g, open, named)
 	if end > 0 {
 		return end, "a telephone number in national form"
 	}
-	if named {
-		end = lastGroup(s, &g, 7, 15)
+	if !named {
+		return 0, ""
 	}
-	return end, "a number that is named a telephone number"
+	return long, "a number that is named a telephone number"
 }
 
 // international takes 8 to 15 digits behind a country code that is assigned (ITU-T

@@ -117,7 +117,7 @@ func queryValue(key, v string) string {
 	switch {
 	case personKeys[key] && personal(v):
 		return "the query field " + key + " has a value"
-	case strings.IndexByte(v, '@') > 0 && holds(v, Mail):
+	case holdsMail(v):
 		return "a query value is a mail address"
 	case encodedMail(v):
 		return "a query value is a mail address in base64"
@@ -132,14 +132,14 @@ func queryValue(key, v string) string {
 	}
 }
 
-// holds reports that a text has an element of a kind.
-func holds(text string, k Kind) bool {
-	for _, e := range Find("", text) {
-		if e.Kind == k {
-			return true
-		}
+// holdsMail reports that a value has a mail address in it.
+func holdsMail(v string) bool {
+	if strings.IndexByte(v, '@') <= 0 {
+		return false
 	}
-	return false
+	f := finder{s: v}
+	f.mails()
+	return len(f.found) > 0
 }
 
 func unescape(s string) string {
@@ -166,7 +166,7 @@ func encodedMail(v string) bool {
 	}
 	v = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(v), "=")
 	raw, err := base64.RawStdEncoding.DecodeString(v)
-	return err == nil && strings.IndexByte(string(raw), '@') > 0 && holds(string(raw), Mail)
+	return err == nil && holdsMail(string(raw))
 }
 
 // identity reports a number of eight to sixteen digits that is no Unix time in
@@ -181,12 +181,10 @@ func identity(v string) bool {
 		if digits < 7 || len(v) > 40 {
 			return false
 		}
-		for _, e := range Find("", v) {
-			if e.Start == 0 && e.End == len(v) && (e.Kind == Phone || e.Kind == NationalID || e.Kind == Account || e.Kind == Device) {
-				return true
-			}
-		}
-		return false
+		f := finder{s: v}
+		f.numbers()
+		f.devices()
+		return len(f.found) > 0 && f.found[0].Start == 0 && f.found[0].End == len(v)
 	}
 	if len(v) < 8 || len(v) > 16 {
 		return false
