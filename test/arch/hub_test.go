@@ -45,9 +45,9 @@ var hubRules = []rule{
 var columnList string
 
 var (
-	createTable = regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+)\s*\((.*?)\n?\);`)
+	createTable = regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+)\s*\((.*?)\n?\)\s*;`)
 	addColumn   = regexp.MustCompile(`ALTER TABLE ([a-z_]+) ADD (?:COLUMN )?([a-z_]+)`)
-	sqlComment  = regexp.MustCompile(`--[^\n]*`)
+	sqlComment  = regexp.MustCompile(`--[^\n]*|/\*[^\n]*?\*/`)
 	columnName  = regexp.MustCompile(`^[a-z_]+$`)
 )
 
