@@ -71,18 +71,19 @@ func newMark(k Kind, name string, who bool, h Handling) Mark {
 }
 
 var (
-	tlpMarks [len(tlpRows)]Mark
-	papMarks [len(papRows)]Mark
+	tlpMarks = func() (out [len(tlpRows)]Mark) {
+		for i, r := range tlpRows {
+			out[i] = newMark(KindTLP, r.mark, true, Handling{tlp: contract.TLP(i)})
+		}
+		return out
+	}()
+	papMarks = func() (out [len(papRows)]Mark) {
+		for i, r := range papRows {
+			out[i] = newMark(KindPAP, r.mark, false, Handling{pap: PAP(i)})
+		}
+		return out
+	}()
 )
-
-func init() {
-	for i := range tlpRows {
-		tlpMarks[i] = newMark(KindTLP, tlpRows[i].mark, true, Handling{tlp: contract.TLP(i)})
-	}
-	for i := range papRows {
-		papMarks[i] = newMark(KindPAP, papRows[i].mark, false, Handling{pap: PAP(i)})
-	}
-}
 
 // OfTLP gives the mark of a Traffic Light Protocol marking; one outside the closed
 // list is unknown.
@@ -115,16 +116,17 @@ func Unknown(name string) Mark {
 // it names marks of TLP or PAP in their spelling, these count; a text of
 // [Handling.String] after "Handling: " counts whole.
 func Statement(words string) Mark {
-	words = clean(words)
 	if own, ok := strings.CutPrefix(words, statementPrefix); ok {
 		h, err := ParseHandling(own)
 		if err == nil {
-			return newMark(KindHandling, own, true, h)
+			return newMark(KindHandling, clean(own), true, h)
 		}
 	}
+	full := words
+	words = clean(words)
 	h := Handling{read: true, rules: []rule{{"statement", words}}}
 	who := false
-	for _, word := range strings.FieldsFunc(words, func(r rune) bool { return strings.ContainsRune(" ,;()[]\"'", r) }) {
+	for _, word := range strings.FieldsFunc(full, func(r rune) bool { return strings.ContainsRune(" ,;()[]\"'", r) }) {
 		m, ok := traffic(strings.TrimRight(word, "."))
 		if ok && strings.Contains(word, ":") {
 			h, who = h.Join(m.Handling()), who || m.who

@@ -20,8 +20,9 @@ const (
 )
 
 const (
-	maxArgs = 16   // of one code; more become the code alone
-	maxText = 1024 // bytes of an argument
+	maxArgs  = 8   // of one code; more become the code alone
+	maxScope = 480 // bytes of an argument that is a scope
+	maxText  = 240 // bytes of an argument; a statement is whole in its source object
 )
 
 type ruleRow struct {

@@ -29,6 +29,11 @@ func (s scope) String() string {
 	return strings.Join(parts, " ")
 }
 
+// empty tells whether nobody can be in s.
+func (s scope) empty() bool {
+	return slices.ContainsFunc(s[:], func(a audience) bool { return a.limited && len(a.names) == 0 })
+}
+
 // within tells whether everybody in s is in o.
 func (s scope) within(o scope) bool {
 	for i := range s {

@@ -157,7 +157,7 @@ func (h *Handling) readPart(name, arg string) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("%q is no rule", name)
-	case arg != "" && r.arg == nothing, len(arg) > maxText:
+	case arg != "" && r.arg == nothing, len(arg) > maxScope:
 		return fmt.Errorf("%s cannot have the argument %q", name, arg)
 	case arg != "" && r.arg == scoped:
 		_, _, err := readScoped(arg)
