@@ -46,7 +46,9 @@ func (u *Unobservable) Error() string {
 	return fmt.Sprintf("no service can observe %s: %s", u.Part, u.Why)
 }
 
-// Compile breaks a STIX pattern down into atoms. Whatever cannot be matched
+// Compile breaks a STIX pattern down into atoms and is for those who put it in
+// force; [Analyze] is for those who want to know what can be done with any
+// pattern. Whatever cannot be matched
 // exactly is refused as a whole with an [*Unobservable]: a pattern half in force
 // would mean something that its author did not say. Bad syntax is a
 // [*pattern.Error].
@@ -76,8 +78,12 @@ func Compile(text string) (Compiled, error) {
 	if err != nil {
 		return Compiled{}, err
 	}
+	return compile(text, p)
+}
+
+func compile(text string, p *pattern.Pattern) (Compiled, error) {
 	c := compiler{text: text}
-	err = c.observation(p.Root)
+	err := c.observation(p.Root)
 	if err != nil {
 		return Compiled{}, err
 	}
@@ -104,12 +110,16 @@ type compiler struct {
 	atoms []Atom
 }
 
-func refuse(t *pattern.Test, format string, args ...any) error {
-	part := pattern.Write(t)
-	if len(part) > 200 {
-		part = clip(part)
+// part shortens a part of a pattern for messages.
+func part(s string) string {
+	if len(s) > 200 {
+		return clip(s)
 	}
-	return &Unobservable{Part: part, Pos: t.Pos, Why: fmt.Sprintf(format, args...)}
+	return s
+}
+
+func refuse(t *pattern.Test, format string, args ...any) error {
+	return &Unobservable{Part: part(pattern.Write(t)), Pos: t.Pos, Why: fmt.Sprintf(format, args...)}
 }
 
 func (c *compiler) add(a Atom) error {
@@ -142,7 +152,7 @@ func (c *compiler) observation(o pattern.Observation) error {
 		if o.Op != pattern.Or {
 			return &Unobservable{
 				Part: o.Op.String() + " between observations", Pos: -1,
-				Why: "services judge one name, message or flow at a time and keep no memory of others",
+				Why: noMemory,
 			}
 		}
 		for _, item := range o.Items {
@@ -157,7 +167,7 @@ func (c *compiler) observation(o pattern.Observation) error {
 		part, _, _ = strings.Cut(part, " ")
 		return &Unobservable{
 			Part: "the qualifier " + clip(part), Pos: o.Pos,
-			Why: "services judge one name, message or flow at a time and keep no memory of others",
+			Why: noMemory,
 		}
 	default:
 		return &Unobservable{Pos: -1, Why: "unknown form of observation"}

@@ -43,7 +43,7 @@ func writeObservation(b *strings.Builder, o Observation) {
 		_, combined := o.Of.(*Combined)
 		enclose(b, combined || hasQualifier(o.Of, o.With.name()), func() { writeObservation(b, o.Of) })
 		b.WriteByte(' ')
-		writeQualifier(b, o.With)
+		b.WriteString(o.With.String())
 	}
 }
 
@@ -70,15 +70,15 @@ func enclose(b *strings.Builder, yes bool, write func()) {
 	}
 }
 
-func writeQualifier(b *strings.Builder, q Qualifier) {
-	switch q := q.(type) {
-	case Within:
-		b.WriteString("WITHIN " + q.Seconds.String() + " SECONDS")
-	case Repeats:
-		b.WriteString("REPEATS " + strconv.FormatInt(q.Times, 10) + " TIMES")
-	case StartStop:
-		b.WriteString("START " + timestamp(q.Start) + " STOP " + timestamp(q.Stop))
-	}
+// String gives the qualifier as written in a pattern.
+func (w Within) String() string { return "WITHIN " + w.Seconds.String() + " SECONDS" }
+
+// String gives the qualifier as written in a pattern.
+func (r Repeats) String() string { return "REPEATS " + strconv.FormatInt(r.Times, 10) + " TIMES" }
+
+// String gives the qualifier as written in a pattern.
+func (s StartStop) String() string {
+	return "START " + timestamp(s.Start) + " STOP " + timestamp(s.Stop)
 }
 
 func writeComparison(b *strings.Builder, c Comparison) {

@@ -40,6 +40,8 @@ func (*Qualified) observation() {}
 // Qualifier limits when or how often an observation must hold: [Within],
 // [Repeats] or [StartStop].
 type Qualifier interface {
+	// String gives the qualifier as written in a pattern.
+	String() string
 	name() string
 }
 
