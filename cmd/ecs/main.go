@@ -43,6 +43,8 @@ type cli struct {
 	Mail mailCmd `cmd:"" help:"Judge messages in files."`
 	Hunt huntCmd `cmd:"" help:"Ask whether any customer talked to an indicator or an address."`
 
+	Stix Stix `cmd:"" help:"Judge STIX patterns: whether one holds on observed data, what services can do with it."`
+
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
