@@ -59,7 +59,7 @@ type Mention struct {
 	Public        Answer // whether it stood on a public list at receipt
 	State         indicator.State
 	Returned      bool      // it ended by being returned to the source
-	FalsePositive bool      // it was recalled as a false positive
+	FalsePositive Answer    // whether it was recalled or rejected as a false positive; Unknown: recalled, and nobody said why
 	Released      time.Time // zero: it was not
 	Fired         Answer    // whether a provider reported a match
 	Has           Wanted
@@ -69,10 +69,10 @@ type Mention struct {
 // judged it at all.
 func (m *Mention) wrong() (wrong, judged bool) {
 	switch {
-	case m.FalsePositive, m.State == indicator.Rejected, m.State == indicator.Returned, m.Returned:
+	case m.FalsePositive == Yes, m.State == indicator.Rejected, m.State == indicator.Returned, m.Returned:
 		return true, true
 	case !m.Released.IsZero():
-		return false, true
+		return false, m.FalsePositive == No
 	default:
 		return false, false
 	}
@@ -127,6 +127,7 @@ func (m *Metric) String() string {
 // Names of metrics.
 const (
 	MetricStale          = "stale on receipt"
+	MetricNew            = "new to the hub"
 	MetricNovel          = "novel"
 	MetricDuplicate      = "duplicates"
 	MetricRefused        = "refused"
@@ -177,15 +178,17 @@ type Tally struct {
 	stale    func(observable.Kind) time.Duration
 	mentions int64
 	again    int64
-	all      int64 // mentions of all sources
+	own, all int64 // records taken, of this source and of all
 	old      [3]int64
-	first    [3]int64
+	items    int64 // first named by this source
+	new      int64 // of these, named by no other before
+	novel    [3]int64
 	fired    [3]int64
 	judged   int64
 	waiting  int64
 	wrong    int64
 	released int64
-	recalled int64 // as false positives
+	recalled [3]int64 // released, whether as false positives
 	rejected int64
 	returned int64
 	waits    []int32 // seconds
@@ -216,12 +219,11 @@ func (t *Tally) Add(m *Mention) {
 		t.again++
 		return // what became of it is counted where the source named it first
 	}
-	switch {
-	case !m.First || m.Public == Yes:
-		t.first[No]++
-	default:
-		t.first[m.known()]++
+	if m.First {
+		t.new++
 	}
+	t.items++
+	t.novel[m.novel()]++
 	wrong, judged := m.wrong()
 	switch {
 	case wrong:
@@ -241,19 +243,21 @@ func (t *Tally) Add(m *Mention) {
 		return
 	}
 	t.released++
-	if m.FalsePositive {
-		t.recalled++
-	}
+	t.recalled[m.FalsePositive]++
 	t.fired[m.Fired]++
 	t.waits = append(t.waits, int32(min(max(m.Released.Sub(m.At)/time.Second, 0), math.MaxInt32)))
 }
 
-// known says whether a first mention is known to be on no public list.
-func (m *Mention) known() Answer {
-	if m.Public == No {
+// novel says whether nobody knew it: neither another source nor a public list.
+func (m *Mention) novel() Answer {
+	switch {
+	case !m.First || m.Public == Yes:
+		return No
+	case m.Public == No:
 		return Yes
+	default:
+		return Unknown
 	}
-	return Unknown
 }
 
 func (t *Tally) staleness(m *Mention) Answer {
@@ -266,8 +270,9 @@ func (t *Tally) staleness(m *Mention) Answer {
 // Refused counts records that were refused on receipt.
 func (t *Tally) Refused(code string, n int64) { t.refusals[code] += n }
 
-// All says how many mentions all sources together had in the time.
-func (t *Tally) All(n int64) { t.all = n }
+// All says how many records of this source and of all sources together were taken
+// in the time.
+func (t *Tally) All(own, all int64) { t.own, t.all = own, all }
 
 // Partial says that not all mentions of the time were read.
 func (t *Tally) Partial() { t.card.Partial = true }
@@ -290,17 +295,18 @@ func (t *Tally) Card() Scorecard {
 	mentions, items := "mentions received "+when, "indicators first named by this source "+when
 	c.Metrics = []Metric{
 		{Name: MetricStale, Definition: "last seen longer ago than the kind stays fresh", Base: mentions, Numerator: t.old[Yes], Denominator: t.old[Yes] + t.old[No], Unknown: t.old[Unknown]},
-		{Name: MetricNovel, Definition: "named by no other source before, and on no public list at receipt", Base: items, Numerator: t.first[Yes], Denominator: t.first[Yes] + t.first[No], Unknown: t.first[Unknown]},
+		{Name: MetricNew, Definition: "named by no other source before", Base: items, Numerator: t.new, Denominator: t.items},
+		{Name: MetricNovel, Definition: "named by no other source before, and on no public list at receipt", Base: items, Numerator: t.novel[Yes], Denominator: t.novel[Yes] + t.novel[No], Unknown: t.novel[Unknown]},
 		{Name: MetricDuplicate, Definition: "named by this source before", Base: mentions, Numerator: t.again, Denominator: t.mentions},
 		{Name: MetricRefused, Definition: "refused on receipt", Base: "records received " + when, Numerator: refused, Denominator: t.mentions + refused},
 		{Name: MetricWrong, Definition: "recalled as a false positive, rejected or returned, of those that people judged", Base: items, Numerator: t.wrong, Denominator: t.judged, Unknown: t.waiting},
-		{Name: MetricFalsePositives, Definition: "recalled as a false positive, of the released", Base: items, Numerator: t.recalled, Denominator: t.released},
+		{Name: MetricFalsePositives, Definition: "recalled as a false positive, of the released", Base: items, Numerator: t.recalled[Yes], Denominator: t.recalled[Yes] + t.recalled[No], Unknown: t.recalled[Unknown]},
 		{Name: MetricRejected, Definition: "rejected, of those that people judged", Base: items, Numerator: t.rejected, Denominator: t.judged, Unknown: t.waiting},
 		{Name: MetricReturned, Definition: "returned to the source, of those that people judged", Base: items, Numerator: t.returned, Denominator: t.judged, Unknown: t.waiting},
 		{Name: MetricComplete, Definition: "wanted fields that are filled", Base: "fields of " + mentions, Numerator: filled, Denominator: t.mentions * int64(len(wantedNames))},
-		{Name: MetricRelease, Definition: "median time from receipt to first release", Base: items, Denominator: t.released, Unknown: t.waiting, Median: median(t.waits)},
+		{Name: MetricRelease, Definition: "median time from receipt to first release", Base: items, Denominator: t.released, Unknown: t.items - t.released, Median: median(t.waits)},
 		{Name: MetricFired, Definition: "a provider reported a match, of the released", Base: items, Numerator: t.fired[Yes], Denominator: t.fired[Yes] + t.fired[No], Unknown: t.fired[Unknown]},
-		{Name: MetricConcentration, Definition: "this source's share of what all sources named", Base: mentions, Numerator: t.mentions, Denominator: max(t.all, t.mentions)},
+		{Name: MetricConcentration, Definition: "this source's share of what was taken from all sources", Base: "records taken " + when, Numerator: t.own, Denominator: t.all},
 	}
 	c.Suggested, c.Reasons = t.grade(&c)
 	return c

@@ -38,23 +38,24 @@ func TestScorecard(t *testing.T) {
 	y := tally("B")
 	at := now.Add(-10 * day)
 	for _, m := range []score.Mention{
-		{At: at, Observed: at.Add(-91 * day), First: true, Public: score.No, State: indicator.InForce, Released: at.Add(2 * time.Hour), Fired: score.Yes, Has: score.HasObserved | score.HasLabels},
-		{At: at, Observed: at.Add(-90 * day), First: true, Public: score.Yes, State: indicator.Revoked, Released: at.Add(4 * time.Hour), FalsePositive: true, Fired: score.No, Has: score.HasObserved},
+		{At: at, Observed: at.Add(-91 * day), First: true, Public: score.No, State: indicator.InForce, Released: at.Add(2 * time.Hour), FalsePositive: score.No, Fired: score.Yes, Has: score.HasObserved | score.HasLabels},
+		{At: at, Observed: at.Add(-90 * day), First: true, Public: score.Yes, State: indicator.Revoked, Released: at.Add(4 * time.Hour), FalsePositive: score.Yes, Fired: score.No, Has: score.HasObserved},
 		{At: at, First: true, State: indicator.Rejected},
 		{At: at, State: indicator.Returned},
 		{At: at, State: indicator.Purged, Returned: true},
 		{At: at, First: true, Public: score.No, State: indicator.PendingFirst},
-		{At: at, Again: true, State: indicator.InForce, Released: at},
-		{At: at, First: true, Public: score.No, State: indicator.Expired, Released: at.Add(time.Hour)},
+		{At: at, Again: true, State: indicator.InForce, Released: at, FalsePositive: score.No},
+		{At: at, First: true, Public: score.No, State: indicator.Expired, Released: at.Add(time.Hour), FalsePositive: score.No},
 	} {
 		y.Add(&m)
 	}
 	y.Refused("SYNTAX", 1)
 	y.Refused("BAD-VALUE", 3)
 	y.Refused("SYNTAX", 1)
-	y.All(100)
+	y.All(8, 100)
 	c := y.Card()
 	figure(t, &c, score.MetricStale, 1, 2, 6)
+	figure(t, &c, score.MetricNew, 5, 7, 0)
 	figure(t, &c, score.MetricNovel, 3, 6, 1)
 	figure(t, &c, score.MetricDuplicate, 1, 8, 0)
 	figure(t, &c, score.MetricRefused, 5, 13, 0)
@@ -65,8 +66,8 @@ func TestScorecard(t *testing.T) {
 	figure(t, &c, score.MetricComplete, 3, 64, 0)
 	figure(t, &c, score.MetricFired, 1, 2, 1)
 	figure(t, &c, score.MetricConcentration, 8, 100, 0)
-	m := figure(t, &c, score.MetricRelease, 0, 3, 1)
-	if m.Median != 2*time.Hour || m.String() != "median 2h0m0s of 3, which are few; 1 unknown" {
+	m := figure(t, &c, score.MetricRelease, 0, 3, 4)
+	if m.Median != 2*time.Hour || m.String() != "median 2h0m0s of 3, which are few; 4 unknown" {
 		t.Errorf("median %s: %s", m.Median, m)
 	}
 	if got, want := c.Metric(score.MetricWrong).String(), "4 of 6, too few for a percentage; 1 unknown"; got != want {
@@ -104,14 +105,14 @@ func TestGrade(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			y := tally(c.recorded)
-			m := score.Mention{At: now, Observed: now, Released: now, State: indicator.InForce}
+			m := score.Mention{At: now, Observed: now, Released: now, State: indicator.InForce, FalsePositive: score.No}
 			if c.stale {
 				m.Observed = now.Add(-200 * day)
 			}
 			for range c.good {
 				y.Add(&m)
 			}
-			m.FalsePositive = true
+			m.FalsePositive = score.Yes
 			for range c.bad {
 				y.Add(&m)
 			}
@@ -130,7 +131,7 @@ func TestScorecardProperties(t *testing.T) {
 		m := score.Mention{
 			At: now, Again: rapid.Bool().Draw(t, "again"), First: rapid.Bool().Draw(t, "first"),
 			Public: score.Answer(rapid.IntRange(0, 2).Draw(t, "public")), Fired: score.Answer(rapid.IntRange(0, 2).Draw(t, "fired")),
-			State: rapid.SampledFrom(indicator.States).Draw(t, "state"), FalsePositive: rapid.Bool().Draw(t, "false positive"),
+			State: rapid.SampledFrom(indicator.States).Draw(t, "state"), FalsePositive: score.Answer(rapid.IntRange(0, 2).Draw(t, "false positive")),
 			Returned: rapid.Bool().Draw(t, "returned"), Has: score.Wanted(rapid.Uint16().Draw(t, "has")),
 		}
 		if rapid.Bool().Draw(t, "released") {
@@ -163,7 +164,7 @@ func TestScorecardProperties(t *testing.T) {
 				if m.Denominator+m.Unknown != int64(len(mentions)) {
 					t.Fatalf("%s counts %d and %d of %d mentions", m.Name, m.Denominator, m.Unknown, len(mentions))
 				}
-			case score.MetricNovel, score.MetricWrong, score.MetricRejected, score.MetricReturned:
+			case score.MetricNew, score.MetricNovel, score.MetricWrong, score.MetricRejected, score.MetricReturned:
 				if m.Denominator+m.Unknown != first {
 					t.Fatalf("%s counts %d and %d of %d indicators", m.Name, m.Denominator, m.Unknown, first)
 				}
