@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ type Objects struct {
 }
 
 // ErrStuck says that a server promises more and does not get further: it repeats
-// next or a page, or tells no later date.
+// pages, or gives neither next nor a later date.
 var ErrStuck = errors.New("taxii: the server says that there is more, but does not get further")
 
 // ErrFuture says that a server's objects are of a later date than today. Whoever
@@ -53,9 +54,8 @@ const (
 // X-TAXII-Date-Added-Last otherwise. An error ends it; what came before is good,
 // and reading can go on from its Last.
 //
-// Each page moves forward: one that brings nothing new, though more is promised,
-// ends in [ErrStuck] after a few tries, and so do a next that was given before and
-// more pages than MaxPages.
+// Each page moves forward: pages that bring nothing new, though more is promised, end
+// in [ErrStuck] after a few tries, and so do more pages than MaxPages.
 func (c *Client) Pages(ctx context.Context, root, collection string, f Filter) iter.Seq2[Objects, error] {
 	return func(yield func(Objects, error) bool) {
 		u, err := join(root, "collections", collection, "objects")
@@ -63,7 +63,7 @@ func (c *Client) Pages(ctx context.Context, root, collection string, f Filter) i
 			yield(Objects{}, err)
 			return
 		}
-		w := &walk{client: c, url: u, query: f.values(), start: f.AddedAfter, last: f.AddedAfter, limit: c.cfg.PageLimit, nexts: map[digest]bool{}}
+		w := &walk{client: c, url: u, query: f.values(), start: f.AddedAfter, last: f.AddedAfter, limit: c.cfg.PageLimit, pages: map[digest]bool{}}
 		w.ask()
 		for range c.cfg.MaxPages {
 			page, err := w.page(ctx)
@@ -71,9 +71,9 @@ func (c *Client) Pages(ctx context.Context, root, collection string, f Filter) i
 				yield(Objects{Last: w.resume(true)}, err)
 				return
 			}
-			out := Objects{Objects: page.objects, More: page.more || page.next != ""}
-			out.Last = w.resume(out.More)
-			if !yield(out, nil) || !out.More {
+			more := w.more(page)
+			out := Objects{Objects: page.objects, Last: w.resume(more), More: more}
+			if !yield(out, nil) || !more {
 				return
 			}
 			err = w.forward(page)
@@ -106,7 +106,7 @@ type walk struct {
 	got    int       // objects of the last page as they came
 	empty  int       // pages without anything new in a row
 	had    map[digest]bool
-	nexts  map[digest]bool // that were given
+	pages  map[digest]bool // that came before
 }
 
 func (w *walk) ask() {
@@ -117,9 +117,11 @@ func (w *walk) ask() {
 
 // page asks for the next page, and leaves out what the page before held, too.
 func (w *walk) page(ctx context.Context) (page, error) {
-	w.url.RawQuery = w.query.Encode()
-	var p page
-	header, err := w.client.get(ctx, w.url, &p)
+	p, header, err := w.get(ctx)
+	var e *Error
+	if errors.As(err, &e) && (e.status() == http.StatusBadRequest || e.status() == http.StatusNotFound) && w.byDate() {
+		p, header, err = w.get(ctx) // next has expired, as it does on servers that keep it in memory
+	}
 	if err != nil {
 		return p, err
 	}
@@ -132,17 +134,55 @@ func (w *walk) page(ctx context.Context) (page, error) {
 		w.last = t
 	}
 	w.got = len(p.objects)
-	now := make(map[digest]bool, len(p.objects))
-	fresh := p.objects[:0]
-	for _, o := range p.objects {
+	p.objects = w.fresh(p.objects)
+	return p, nil
+}
+
+// fresh leaves out what the page before held, too, and all of a page that is one of
+// those before.
+func (w *walk) fresh(objects []json.RawMessage) []json.RawMessage {
+	now := make(map[digest]bool, len(objects))
+	out := objects[:0]
+	whole := sha256.New()
+	for _, o := range objects {
 		d := digestOf(o)
+		whole.Write(d[:])
 		if !w.had[d] {
-			fresh = append(fresh, o)
+			out = append(out, o)
 		}
 		now[d] = true
 	}
-	p.objects, w.had = fresh, now
-	return p, nil
+	page := digest(whole.Sum(nil)[:16])
+	if w.pages[page] {
+		out = nil
+	}
+	w.had, w.pages[page] = now, true
+	return out
+}
+
+func (w *walk) get(ctx context.Context) (p page, header http.Header, err error) {
+	w.url.RawQuery = w.query.Encode()
+	header, err = w.client.get(ctx, w.url, &p)
+	return p, header, err
+}
+
+// byDate goes on by date instead of by next, if there is a next and a date.
+func (w *walk) byDate() bool {
+	if !w.query.Has("next") || !w.last.After(w.start) {
+		return false
+	}
+	w.query.Del("next")
+	w.query.Set("added_after", formatTime(w.last.Add(-time.Microsecond)))
+	return true
+}
+
+// more says whether to ask for another page: when the server says so, and when a
+// page is as full as was asked for, which servers in use call the last by mistake.
+func (w *walk) more(p page) bool {
+	if p.more || p.next != "" {
+		return true
+	}
+	return w.limit > 0 && w.got >= w.limit && len(p.objects) > 0 && w.last.After(w.before)
 }
 
 // resume gives the moment from which another walk can go on.
@@ -163,12 +203,7 @@ func (w *walk) forward(p page) error {
 		return fmt.Errorf("%w: %d pages brought nothing new", ErrStuck, w.empty)
 	}
 	if p.next != "" {
-		d := digestOf([]byte(p.next))
-		if w.nexts[d] {
-			return fmt.Errorf("%w: it gives the same next again", ErrStuck)
-		}
-		w.nexts[d] = true
-		w.query.Set("next", p.next)
+		w.query.Set("next", p.next) // the same next may lead on: medallion names a session by it
 		return nil
 	}
 	w.query.Del("next")
