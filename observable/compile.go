@@ -276,25 +276,36 @@ func kindOf(p pattern.Path) (Kind, bool) {
 			return SHA512, true
 		}
 	}
-	k, ok := paths[p.String()]
-	return k, ok
+	for _, x := range paths {
+		if p.Type == x.typ && len(p.Steps) == x.steps && p.Steps[0].Key == x.key && (x.steps == 1 || p.Steps[1] == valueStep) {
+			return x.kind, true
+		}
+	}
+	return None, false
 }
 
-// paths that can stand alone, besides hashes. Addr stands for Prefix too.
-var paths = map[string]Kind{
-	"domain-name:value":              Domain,
-	"ipv4-addr:value":                Addr,
-	"ipv6-addr:value":                Addr,
-	"network-traffic:dst_ref.value":  Addr,
-	"network-traffic:src_ref.value":  Addr,
-	"network-traffic:dst_port":       Port,
-	"network-traffic:src_port":       Port,
-	"url:value":                      URL,
-	"email-addr:value":               Mail,
-	"email-message:from_ref.value":   Mail,
-	"email-message:sender_ref.value": Mail,
-	"email-message:subject":          Subject,
-	"file:name":                      FileName,
+var valueStep = pattern.Step{Key: "value"}
+
+// paths that can stand alone, besides hashes: a property, or the value of what
+// one refers to. Addr stands for Prefix too.
+var paths = [...]struct {
+	typ, key string
+	steps    int
+	kind     Kind
+}{
+	{"domain-name", "value", 1, Domain},
+	{"ipv4-addr", "value", 1, Addr},
+	{"ipv6-addr", "value", 1, Addr},
+	{"url", "value", 1, URL},
+	{"network-traffic", "dst_ref", 2, Addr},
+	{"network-traffic", "src_ref", 2, Addr},
+	{"network-traffic", "dst_port", 1, Port},
+	{"network-traffic", "src_port", 1, Port},
+	{"email-addr", "value", 1, Mail},
+	{"email-message", "from_ref", 2, Mail},
+	{"email-message", "sender_ref", 2, Mail},
+	{"email-message", "subject", 1, Subject},
+	{"file", "name", 1, FileName},
 }
 
 // constants gives what a comparison by "=", IN or ISSUBSET compares with.
@@ -302,7 +313,7 @@ func constants(t *pattern.Test) ([]pattern.Literal, error) {
 	switch {
 	case t.Not || t.Op == pattern.NotEqual:
 		return nil, refuse(t, "it says what a value is not, and nearly all traffic would match")
-	case t.Op == pattern.IsSubset && paths[t.Path.String()] != Addr:
+	case t.Op == pattern.IsSubset && !hasAddress(t.Path):
 		return nil, refuse(t, "only addresses have subsets")
 	case t.Op == pattern.Equal || t.Op == pattern.In || t.Op == pattern.IsSubset:
 	default:
@@ -312,6 +323,11 @@ func constants(t *pattern.Test) ([]pattern.Literal, error) {
 		return nil, refuse(t, "the list is empty")
 	}
 	return t.Values, nil
+}
+
+func hasAddress(p pattern.Path) bool {
+	k, ok := kindOf(p)
+	return ok && k == Addr
 }
 
 // atom gives the atom for one constant.
@@ -332,9 +348,11 @@ func atom(t *pattern.Test, kind Kind, v pattern.Literal) (Atom, error) {
 	if err != nil {
 		return Atom{}, refuse(t, "%s", err)
 	}
-	family := map[string]string{"ipv4-addr": "ipv4", "ipv6-addr": "ipv6"}[t.Path.Type]
-	if family != "" && family != familyOf(a.Value) {
-		return Atom{}, refuse(t, "%s is not an %s address", clip(a.Value), family)
+	if kind == Prefix {
+		family, isAddr := strings.CutSuffix(t.Path.Type, "-addr")
+		if isAddr && family != familyOf(a.Value) {
+			return Atom{}, refuse(t, "%s is not an %s address", clip(a.Value), family)
+		}
 	}
 	return a, nil
 }

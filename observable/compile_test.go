@@ -285,10 +285,25 @@ func FuzzCompile(f *testing.F) {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	for b.Loop() {
-		_, err := Compile("[domain-name:value = 'example.com']")
-		if err != nil {
-			b.Fatal(err)
-		}
+	for name, in := range map[string]string{
+		"domain":  "[domain-name:value = 'evil.example']",
+		"address": "[ipv4-addr:value = '192.0.2.1']",
+		"prefix":  "[ipv4-addr:value ISSUBSET '192.0.2.0/24']",
+		"URL":     "[url:value = 'http://evil.example/gate.php?id=1']",
+		"mail":    "[email-addr:value = 'evil@evil.example']",
+		"SHA-256": "[file:hashes.'SHA-256' = '" + sha256Hex + "']",
+		"flow":    "[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443 AND network-traffic:protocols[*] = 'tcp']",
+		"ten":     "[domain-name:value IN ('a.example','b.example','c.example','d.example','e.example','f.example','g.example','h.example','i.example','j.example')]",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := Compile(in)
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "patterns/s")
+		})
 	}
 }

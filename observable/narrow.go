@@ -23,6 +23,9 @@ type narrowed struct {
 
 // narrows reports whether a comparison means something only beside others.
 func narrows(t *pattern.Test) bool {
+	if t.Path.Type != "network-traffic" {
+		return false
+	}
 	switch t.Path.String() {
 	case "network-traffic:protocols[*]", "network-traffic:dst_ref.type", "network-traffic:src_ref.type":
 		return true

@@ -9,13 +9,22 @@ import (
 )
 
 // Pattern gives the canonical STIX pattern of one atom.
-func Pattern(a Atom) string { return PatternOf([]Atom{a}) }
+func Pattern(a Atom) string {
+	path, op, value := spelling(a)
+	if path == "" {
+		return "[" + value + "]"
+	}
+	return "[" + path + " " + op + " " + value + "]"
+}
 
 // PatternOf gives the canonical STIX pattern that is in force when any of the
 // atoms, which are in the order of [Compare], is seen. It is one observation
 // (conformance level 1), with IN for several values of one path; narrowed atoms
 // come last. There must be at least one atom.
 func PatternOf(atoms []Atom) string {
+	if len(atoms) == 1 {
+		return Pattern(atoms[0])
+	}
 	type group struct {
 		path, op string
 		values   []string
@@ -54,9 +63,8 @@ func spelling(a Atom) (path, op, value string) {
 	if a.Kind == Prefix {
 		op = "ISSUBSET"
 	}
-	port := strconv.Itoa(int(a.Port))
 	if a.Kind == Port && a.Proto == 0 {
-		return "network-traffic:dst_port", "=", port
+		return "network-traffic:dst_port", "=", strconv.Itoa(int(a.Port))
 	}
 	if a.Port != 0 || a.Proto != 0 {
 		var all []string
@@ -64,7 +72,7 @@ func spelling(a Atom) (path, op, value string) {
 			all = append(all, "network-traffic:dst_ref.value "+op+" "+value)
 		}
 		if a.Port != 0 {
-			all = append(all, "network-traffic:dst_port = "+port)
+			all = append(all, "network-traffic:dst_port = "+strconv.Itoa(int(a.Port)))
 		}
 		if a.Proto != 0 {
 			all = append(all, "network-traffic:protocols[*] = "+pattern.Quote(protocolName(a.Proto)))
@@ -75,7 +83,10 @@ func spelling(a Atom) (path, op, value string) {
 	case Domain:
 		path = "domain-name:value"
 	case Addr, Prefix:
-		path = familyOf(a.Value) + "-addr:value"
+		path = "ipv4-addr:value"
+		if familyOf(a.Value) == "ipv6" {
+			path = "ipv6-addr:value"
+		}
 	case URL:
 		path = "url:value"
 	case Mail:

@@ -4,35 +4,39 @@ import "strconv"
 
 // comparisons reads comparisons joined by op, And or Or.
 func (p *parser) comparisons(op Join) (Comparison, *Error) {
-	out := &Logic{Op: op}
-	for {
-		var c Comparison
-		var err *Error
-		if op == Or {
-			c, err = p.comparisons(And)
-		} else {
-			c, err = p.test()
-		}
-		if err != nil {
-			return nil, err
-		}
-		if l, ok := c.(*Logic); ok && l.Op == op {
-			out.Items = append(out.Items, l.Items...)
-		} else {
-			out.Items = append(out.Items, c)
-		}
-		if !p.keyword(op.String()) {
-			break
-		}
+	first, err := p.comparison(op)
+	if err != nil || !p.keyword(op.String()) {
+		return first, err
+	}
+	out := &Logic{Op: op, Items: joined(nil, first, op)}
+	for p.keyword(op.String()) {
 		err = p.advance()
 		if err != nil {
 			return nil, err
 		}
-	}
-	if len(out.Items) == 1 {
-		return out.Items[0], nil
+		next, err := p.comparison(op)
+		if err != nil {
+			return nil, err
+		}
+		out.Items = joined(out.Items, next, op)
 	}
 	return out, nil
+}
+
+// comparison reads one of those that op joins.
+func (p *parser) comparison(op Join) (Comparison, *Error) {
+	if op == Or {
+		return p.comparisons(And)
+	}
+	return p.test()
+}
+
+// joined adds a comparison, or the items of one with the same operator.
+func joined(items []Comparison, c Comparison, op Join) []Comparison {
+	if l, ok := c.(*Logic); ok && l.Op == op {
+		return append(items, l.Items...)
+	}
+	return append(items, c)
 }
 
 var operators = map[string]Op{

@@ -164,9 +164,13 @@ func (l *lexer) str() (token, *Error) {
 	for l.pos < len(l.src) {
 		switch l.src[l.pos] {
 		case '\'':
-			b.WriteString(l.src[from:l.pos])
+			text := l.src[from:l.pos]
+			if b.Len() > 0 { // something was escaped
+				b.WriteString(text)
+				text = b.String()
+			}
 			l.pos++
-			return token{tokString, start, b.String()}, nil
+			return token{tokString, start, text}, nil
 		case '\\':
 			if l.pos+1 == len(l.src) || l.src[l.pos+1] != '\'' && l.src[l.pos+1] != '\\' {
 				return token{}, fail(l.pos, `a backslash in a string must be written twice, or stand before a quote`)

@@ -146,35 +146,39 @@ func (p *parser) followed() (Observation, *Error) {
 
 // observations reads observations joined by op, And or Or.
 func (p *parser) observations(op Join) (Observation, *Error) {
-	out := &Combined{Op: op}
-	for {
-		var o Observation
-		var err *Error
-		if op == Or {
-			o, err = p.observations(And)
-		} else {
-			o, err = p.qualified()
-		}
-		if err != nil {
-			return nil, err
-		}
-		if c, ok := o.(*Combined); ok && c.Op == op {
-			out.Items = append(out.Items, c.Items...)
-		} else {
-			out.Items = append(out.Items, o)
-		}
-		if !p.keyword(op.String()) {
-			break
-		}
+	first, err := p.observation(op)
+	if err != nil || !p.keyword(op.String()) {
+		return first, err
+	}
+	out := &Combined{Op: op, Items: combined(nil, first, op)}
+	for p.keyword(op.String()) {
 		err = p.advance()
 		if err != nil {
 			return nil, err
 		}
-	}
-	if len(out.Items) == 1 {
-		return out.Items[0], nil
+		next, err := p.observation(op)
+		if err != nil {
+			return nil, err
+		}
+		out.Items = combined(out.Items, next, op)
 	}
 	return out, nil
+}
+
+// observation reads one of those that op joins.
+func (p *parser) observation(op Join) (Observation, *Error) {
+	if op == Or {
+		return p.observations(And)
+	}
+	return p.qualified()
+}
+
+// combined adds an observation, or the items of one with the same operator.
+func combined(items []Observation, o Observation, op Join) []Observation {
+	if c, ok := o.(*Combined); ok && c.Op == op {
+		return append(items, c.Items...)
+	}
+	return append(items, o)
 }
 
 // qualified reads one observation, or several in parentheses, and qualifiers.
