@@ -227,9 +227,8 @@ func TestMISP(t *testing.T) {
 	text, r := write(t, "misp", []export.Row{value(0, "one.example"), value(1, "192.0.2.1 443/tcp"), quiet}, options())
 	var got struct {
 		Event struct {
-			UUID, Info, Date, Distribution string
-			Published                      bool
-			Attribute                      []struct {
+			UUID, Info, Date string
+			Attribute        []struct {
 				UUID, Type, Category, Value, Comment string
 				ToIDs                                bool `json:"to_ids"`
 				Tag                                  []struct{ Name string }
@@ -254,18 +253,18 @@ func TestMISP(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	const rest = ` admiralty-scale:source-reliability="b" admiralty-scale:information-credibility="2" ecs:category="c2" ecs:confidence="80" ecs:action="sinkhole" ecs:disclosure="2" ecs:notify="true" ecs:valid-from="2026-11-21T12:00:00.123456Z" ecs:valid-until="2026-12-21T12:00:00.123456Z" `
+	const rest = ` admiralty-scale:source-reliability="b" admiralty-scale:information-credibility="2" ecs:category="c2" misp:confidence-level="usually-confident" ecs:confidence="80" ecs:action="sinkhole" ecs:disclosure="2" ecs:notify="true" ecs:valid-from="2026-11-21T12:00:00.123456Z" ecs:valid-until="2026-12-21T12:00:00.123456Z" `
 	want := []string{
 		"domain one.example true tlp:amber PAP:GREEN" + rest + "Family A botnet",
-		"ip-dst|port 192.0.2.1|443 true tlp:amber PAP:GREEN" + rest + "Family A botnet",
+		"stix2-pattern [network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443 AND network-traffic:protocols[*] = 'tcp'] true tlp:amber PAP:GREEN" + rest + "Family A botnet",
 		"domain two.example false tlp:red PAP:AMBER" + rest + `Family "B"`,
 		"ip-dst 192.0.2.7 false tlp:red PAP:AMBER" + rest + `Family "B"`,
-		"comment 3 written, 0 withheld; not in this format: context for analysts 3, labels that look like markings 1, transport protocols 1 false",
+		"comment 3 written, 0 withheld; not in this format: context for analysts 3, labels that look like markings 1 false",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)
 	}
-	if r.Written != 3 || got.Event.Published || got.Event.Distribution != "0" || got.Event.Tag[0].Name != "tlp:red" || got.Event.Date != "2026-11-21" {
+	if r.Written != 3 || len(got.Event.Tag) != 0 || got.Event.Date != "2026-11-21" {
 		t.Errorf("event %+v, report %+v", got.Event, r)
 	}
 	if strings.Contains(text, "memory dump") {

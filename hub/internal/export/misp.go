@@ -2,7 +2,8 @@ package export
 
 import (
 	"crypto/sha256"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -13,104 +14,53 @@ import (
 	"github.com/google/uuid"
 
 	"ecs/contract"
-	"ecs/observable"
+	"ecs/hub/internal/format/misp"
+	"ecs/hub/internal/marking"
 )
-
-// attributeTypes are MISP's type and category for each kind.
-var attributeTypes = map[observable.Kind][2]string{
-	observable.Domain:   {"domain", "Network activity"},
-	observable.Addr:     {"ip-dst", "Network activity"},
-	observable.Prefix:   {"ip-dst", "Network activity"},
-	observable.Port:     {"port", "Network activity"},
-	observable.URL:      {"url", "Network activity"},
-	observable.Mail:     {"email-src", "Payload delivery"},
-	observable.Subject:  {"email-subject", "Payload delivery"},
-	observable.FileName: {"filename", "Payload delivery"},
-	observable.MD5:      {"md5", "Payload delivery"},
-	observable.SHA1:     {"sha1", "Payload delivery"},
-	observable.SHA256:   {"sha256", "Payload delivery"},
-	observable.SHA512:   {"sha512", "Payload delivery"},
-}
-
-// attribute is a MISP attribute, as far as it is written (MISP core format,
-// section 2.4).
-type attribute struct {
-	UUID      string `json:"uuid"`
-	Type      string `json:"type"`
-	Category  string `json:"category"`
-	ToIDs     bool   `json:"to_ids"`
-	Timestamp string `json:"timestamp"` // seconds since 1970
-	Comment   string `json:"comment"`
-	Value     string `json:"value"`
-	LastSeen  string `json:"last_seen,omitempty"`
-	Uncorr    bool   `json:"disable_correlation,omitempty"`
-	Tags      []tag  `json:"Tag,omitempty"`
-}
-
-type tag struct {
-	Name string `json:"name"`
-}
 
 // MISP writes one event (MISP core format): an attribute for each value of each
 // row, with tags for TLP, PAP, the Admiralty scale and what MISP has no field for.
-// The last attribute is a comment with the report. The event is not published and
-// for the receiving organization only. Its identifier comes last, since it is made
-// from all before it.
+// The last attribute is a comment with the report. The event has no marking of its
+// own: each attribute has.
 func MISP(w io.Writer, rows iter.Seq2[Row, error], opt Options) (Report, error) {
 	err := opt.check()
 	if err != nil {
 		return Report{}, err
 	}
-	e := &event{out: newOut(w, true), opt: &opt}
-	at := opt.At.UTC()
+	e := &event{out: newOut(io.Discard, false)}
 	title := oneLine(opt.Title)
 	if title == "" {
 		title = "Selection of indicators"
 	}
-	e.puts(`{"Event":{"info":`)
-	e.json(title)
-	e.puts(`,"date":"` + at.Format(time.DateOnly) + `","timestamp":"` + strconv.FormatInt(at.Unix(), 10) +
-		`","published":false,"analysis":"2","threat_level_id":"4","distribution":"0","Orgc":{"uuid":"` +
-		strings.TrimPrefix(opt.Program.ID, "identity--") + `","name":`)
-	e.json(opt.Program.Name)
-	e.puts(`},"Attribute":[` + "\n")
-	err = e.each(rows, &opt, e.row)
-	if err != nil {
-		return e.report, err
-	}
-	text := e.report.String()
-	sum := e.sum.Sum(nil)
-	e.attribute(&attribute{
-		UUID: uuidOf(sum, "report"), Type: "comment", Category: "Internal reference", Timestamp: strconv.FormatInt(at.Unix(), 10),
-		Comment: "What this export holds", Value: text, Uncorr: true,
+	seed := sha256.Sum256([]byte(title + "\n" + opt.Program.ID + "\n" + opt.At.UTC().Format(time.RFC3339Nano)))
+	err = misp.Write(w, misp.Event{
+		UUID: uuidOf(seed[:], "event"), Info: title, Date: opt.At, Org: opt.Program.Name, OrgUUID: strings.TrimPrefix(opt.Program.ID, "identity--"),
+	}, func(yield func(misp.Attribute, error) bool) {
+		err := e.each(rows, &opt, func(r *Row) error { return e.row(r, yield) })
+		switch {
+		case errors.Is(err, errStopped):
+		case err != nil:
+			yield(misp.Attribute{}, err)
+		default:
+			yield(misp.Attribute{
+				UUID: uuidOf(seed[:], "report"), Type: "comment", Category: "Internal reference",
+				Comment: "What this export holds", Value: e.report.String(),
+			}, nil)
+		}
 	})
-	e.puts("\n" + `],"Tag":[{"name":"tlp:` + e.tlp.String() + `"}],"uuid":"` + uuidOf(e.sum.Sum(nil), "event") + `"}}` + "\n")
-	return e.end()
+	if err != nil {
+		return e.report, fmt.Errorf("export: %w", err)
+	}
+	return e.report, nil
 }
+
+// errStopped says that nobody wants any more attributes.
+var errStopped = errors.New("stopped")
 
 // event is an event on its way.
-type event struct {
-	*out
-	opt  *Options
-	tlp  contract.TLP // the strictest so far
-	some bool
-}
+type event struct{ *out }
 
-func (e *event) json(v any) { e.put(marshal(v)) }
-
-func (e *event) attribute(a *attribute) {
-	if e.some {
-		e.puts(",\n")
-	}
-	e.some = true
-	b, err := json.Marshal(a)
-	if err != nil && e.err == nil {
-		e.err = err
-	}
-	e.put(b)
-}
-
-func (e *event) row(r *Row) error {
+func (e *event) row(r *Row, yield func(misp.Attribute, error) bool) error {
 	atoms, err := atomsOf(r)
 	if err != nil || len(atoms) == 0 {
 		e.report.Withheld[WhyPattern]++
@@ -119,31 +69,17 @@ func (e *event) row(r *Row) error {
 	it := &r.Item
 	tags := e.tags(r)
 	for i, a := range atoms {
-		kind, ok := attributeTypes[a.Kind]
-		if !ok {
-			e.left("values of a kind that MISP does not have")
-			continue
+		x := misp.Attribute{
+			UUID: attributeID(it.ID, i), ToIDS: it.Enforce && !it.State.Ended(), Comment: it.Summary, Tags: tags, Timestamp: it.Modified, LastSeen: it.Observed,
 		}
-		out := attribute{
-			UUID: attributeID(it.ID, i), Type: kind[0], Category: kind[1], ToIDs: it.Enforce && !it.State.Ended(),
-			Timestamp: strconv.FormatInt(it.Modified.Unix(), 10), Comment: it.Summary, Value: a.Value, Tags: tags,
-			LastSeen: seen(it.Observed),
+		x.Type, x.Value = misp.TypeOf(a)
+		if !yield(x, nil) {
+			return errStopped
 		}
-		switch {
-		case a.Kind == observable.Port:
-			out.Value = strconv.Itoa(int(a.Port))
-		case a.Port != 0:
-			out.Type, out.Value = out.Type+"|port", a.Value+"|"+strconv.Itoa(int(a.Port))
-		}
-		if a.Proto != 0 {
-			e.left("transport protocols")
-		}
-		e.attribute(&out)
 	}
 	if it.Context != "" {
 		e.left("context for analysts")
 	}
-	e.tlp = max(e.tlp, it.TLP)
 	e.report.Written++
 	return nil
 }
@@ -157,51 +93,52 @@ func attributeID(id contract.ID, i int) string {
 	return uuid.NewHash(sha256.New(), uuid.UUID(id), []byte(strconv.Itoa(i)), 8).String()
 }
 
-func seen(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000000Z07:00")
+// isReserved reports whether a tag says something about handling or weight: a
+// label of a source must not pass for one.
+func isReserved(label string) bool {
+	l := strings.ToLower(strings.TrimSpace(label))
+	return marking.IsTag(l) || marking.IsTag(label) || slices.ContainsFunc([]string{"tlp:", "pap:", "admiralty-scale:", "misp:confidence", "ecs:"},
+		func(p string) bool { return strings.HasPrefix(l, p) })
 }
 
-// reserved are the name spaces of tags that say something about handling: a label
-// of a source must not pass for one.
-var reserved = []string{"tlp:", "pap:", "admiralty-scale:", "ecs:"}
+// levels are the values of MISP's confidence-level, from 0 to 100 by 25.
+var levels = [...]string{"unconfident", "rarely-confident", "fairly-confident", "usually-confident", "completely-confident"}
 
 // tags gives the tags of a row: taxonomies tlp, PAP and admiralty-scale, the row's
 // own labels, and machine tags of ours for what MISP has no field for.
-func (e *event) tags(r *Row) []tag {
+func (e *event) tags(r *Row) []string {
 	it := &r.Item
 	pap := "PAP:AMBER" // passive actions only: a block is seen by the adversary
 	if it.Enforce {
 		pap = "PAP:GREEN"
 	}
-	out := []tag{{"tlp:" + it.TLP.String()}, {pap}}
+	out := []string{"tlp:" + it.TLP.String(), pap}
 	reliability, credibility := best(r.Sources)
 	if reliability != "" {
-		out = append(out, tag{`admiralty-scale:source-reliability="` + strings.ToLower(reliability) + `"`})
+		out = append(out, `admiralty-scale:source-reliability="`+strings.ToLower(reliability)+`"`)
 	}
 	if credibility != 0 {
-		out = append(out, tag{`admiralty-scale:information-credibility="` + strconv.Itoa(credibility) + `"`})
+		out = append(out, `admiralty-scale:information-credibility="`+strconv.Itoa(credibility)+`"`)
 	}
 	out = append(out,
-		tag{`ecs:category="` + it.Category.String() + `"`},
-		tag{`ecs:confidence="` + strconv.Itoa(it.Confidence) + `"`},
-		tag{`ecs:action="` + it.Action.String() + `"`},
-		tag{`ecs:disclosure="` + strconv.Itoa(int(it.Disclosure)) + `"`},
-		tag{`ecs:notify="` + strconv.FormatBool(it.Notify) + `"`},
+		`ecs:category="`+it.Category.String()+`"`,
+		`misp:confidence-level="`+levels[(min(max(it.Confidence, 0), 100)+12)/25]+`"`,
+		`ecs:confidence="`+strconv.Itoa(it.Confidence)+`"`,
+		`ecs:action="`+it.Action.String()+`"`,
+		`ecs:disclosure="`+strconv.Itoa(int(it.Disclosure))+`"`,
+		`ecs:notify="`+strconv.FormatBool(it.Notify)+`"`,
 	)
 	if !it.ValidFrom.IsZero() {
-		out = append(out, tag{`ecs:valid-from="` + it.ValidFrom.UTC().Format(time.RFC3339Nano) + `"`})
+		out = append(out, `ecs:valid-from="`+it.ValidFrom.UTC().Format(time.RFC3339Nano)+`"`)
 	}
 	if !it.ValidUntil.IsZero() {
-		out = append(out, tag{`ecs:valid-until="` + it.ValidUntil.UTC().Format(time.RFC3339Nano) + `"`})
+		out = append(out, `ecs:valid-until="`+it.ValidUntil.UTC().Format(time.RFC3339Nano)+`"`)
 	}
 	for l := range strings.SplitSeq(it.Labels, "\n") {
-		if slices.ContainsFunc(reserved, func(p string) bool { return strings.HasPrefix(strings.ToLower(strings.TrimSpace(l)), p) }) {
+		if isReserved(l) {
 			e.left("labels that look like markings")
 		} else if l != "" {
-			out = append(out, tag{l})
+			out = append(out, l)
 		}
 	}
 	return out
