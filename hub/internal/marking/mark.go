@@ -112,27 +112,29 @@ func Unknown(name string) Mark {
 }
 
 // Statement gives the mark of a free text (STIX 2.1 section 7.2.1.3). It denies
-// nothing by itself, but a person has to read it and it goes with the item. Where
-// it names marks of TLP or PAP in their spelling, these count; a text of
-// [Handling.String] after "Handling: " counts whole.
+// nothing by itself, but a person has to read it and it goes with the item. A text
+// that is one mark of TLP or PAP is that mark; where others name such marks, these
+// count, too. A text of [Handling.String] after "Handling: " counts whole.
 func Statement(words string) Mark {
-	if own, ok := strings.CutPrefix(words, statementPrefix); ok {
+	own, ok := strings.CutPrefix(words, statementPrefix)
+	if ok {
 		h, err := ParseHandling(own)
 		if err == nil {
 			return newMark(KindHandling, clean(own), true, h)
 		}
 	}
-	full := words
-	words = clean(words)
-	h := Handling{read: true, rules: []rule{{"statement", words}}}
-	who := false
-	for _, word := range strings.FieldsFunc(full, func(r rune) bool { return strings.ContainsRune(" ,;()[]\"'", r) }) {
-		m, ok := traffic(strings.TrimRight(word, "."))
-		if ok && strings.Contains(word, ":") {
-			h, who = h.Join(m.Handling()), who || m.who
+	m, ok := traffic(strings.TrimSpace(words))
+	if ok {
+		return m
+	}
+	h := Handling{read: true, rules: []rule{{"statement", clean(words)}}}
+	for _, part := range strings.FieldsFunc(words, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;()[]\"'", r) }) {
+		m, ok := traffic(strings.TrimRight(part, ".:"))
+		if ok && strings.Contains(part, ":") {
+			h = h.Join(m.Handling())
 		}
 	}
-	return newMark(KindStatement, words, who, h)
+	return newMark(KindStatement, clean(words), false, h)
 }
 
 // statementPrefix begins a statement that carries a whole handling.

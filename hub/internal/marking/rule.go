@@ -41,7 +41,7 @@ var ruleRows = map[string]ruleRow{
 	"unknown":  {row{"unknown marking", allButIt, tellOccurrence, "is not known here, and what we do not know denies"}, text},
 
 	"acs-netdef":   {row{"ACS NETDEF", toActOn, tellPattern, "does not permit network defense with it"}, scoped},
-	"acs-dsply":    {row{"ACS DSPLY", of(Show), tellPattern, "does not permit its display"}, scoped},
+	"acs-dsply":    {row{"ACS DSPLY", of(Show), tellSummary, "does not permit its display"}, scoped},
 	"acs-tenot":    {row{"ACS TENOT", of(Notify), tellPattern, "does not permit to notify targeted entities"}, scoped},
 	"acs-idsrc":    {row{"ACS IDSRC", of(NameSource), tellPattern, "does not permit to identify the source"}, scoped},
 	"acs-tearline": {row{"ACS TEARLINE", of(TearLine), tellPattern, "does not permit to remove components"}, scoped},
@@ -53,7 +53,7 @@ var ruleRows = map[string]ruleRow{
 	"acs-les":  {row{"ACS LES", of(PassOn, Share, Notify), tellOccurrence, "is law enforcement sensitive"}, nothing},
 	"acs-int":  {row{"ACS INT", of(Share), tellOccurrence, "is intelligence information"}, nothing},
 	"acs-pii":  {row{"ACS PII", of(Share), tellSummary, "is about identifiable people"}, nothing},
-	"acs-pr":   {row{"ACS PR", of(Share, NameSource), tellSummary, "is commercial proprietary information"}, nothing},
+	"acs-pr":   {row{"ACS PR", of(Share, NameSource), tellCategory, "is commercial proprietary information"}, nothing},
 	"acs-tei":  {row{"ACS TEI", of(Share, NameSource), tellCategory, "is about a targeted entity"}, nothing},
 	"acs-fouo": {row{"ACS FOUO", of(Share), tellSummary, "is for official use only"}, nothing},
 

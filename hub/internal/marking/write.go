@@ -199,7 +199,7 @@ func stixScope(s scope) stix.Scope {
 
 // acs completes a marking with what says whose it is.
 func (by Author) acs(a *stix.ACS) *stix.Marking {
-	a.Policy = "urn:isa:policy:acs:ns:v3.0?privdefault=" + word(a.DefaultPermit) + "&sharedefault=" + word(a.ShareDefault)
+	a.Policy = "urn:isa:policy:acs:ns:v3.0?privdefault=" + effectWord(a.DefaultPermit) + "&sharedefault=" + effectWord(a.ShareDefault)
 	a.Custodian, a.Created = by.Custodian, by.Since
 	m := by.define("ACS " + fromACS(a).String() + strconv.FormatBool(a.DefaultPermit))
 	a.Identifier = "isa:guide." + by.Guide + ".ACS3-" + strings.TrimPrefix(m.ID, "marking-definition--")
@@ -207,7 +207,7 @@ func (by Author) acs(a *stix.ACS) *stix.Marking {
 	return m
 }
 
-func word(permit bool) string {
+func effectWord(permit bool) string {
 	if permit {
 		return "permit"
 	}
