@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"ecs/contract"
-	"ecs/hub/internal/indicator"
 	"ecs/internal/sqldb"
 	"ecs/observable"
 )
@@ -58,9 +57,9 @@ func Load(ctx context.Context, q sqldb.Querier, in Query) (Scorecard, error) {
 		return Scorecard{}, err
 	}
 	left := in.Limit
-	const portion = 100
+	const some = 100 // deliveries at once
 	for len(batches) > 0 && left > 0 {
-		n := min(portion, len(batches))
+		n := min(some, len(batches))
 		got, err := mentions(ctx, q, &in, t, batches[:n], left)
 		if err != nil {
 			return Scorecard{}, err
@@ -208,86 +207,4 @@ func scanMention(scan func(dest ...any) error) (m Mention, value string, err err
 		}
 	}
 	return m, value, nil
-}
-
-// unsaidConfidence is that of a source that does not say (docs/formats/intake.md).
-const unsaidConfidence = 50
-
-// maxMentions bounds how many mentions of one indicator are read.
-const maxMentions = 1000
-
-// Gather reads the evidence about an indicator: the newest statement of each
-// source that has not taken it back, and what providers reported. Sources of one
-// agency count as one origin.
-func Gather(ctx context.Context, q sqldb.Querier, it *indicator.Item) (Evidence, error) {
-	e := Evidence{Kind: it.Kind, Created: it.Created}
-	rows, err := q.QueryContext(ctx, `SELECT m.source, s.agency, s.reliability, m.credibility, m.confidence, m.revoked, m.observed, m.at
-		FROM item_source m JOIN source s ON s.id = m.source WHERE m.number = $1 ORDER BY m.mention DESC LIMIT $2`, it.Number, int64(maxMentions))
-	if err != nil {
-		return e, fmt.Errorf("score: evidence: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	at := map[string]int{} // position of a source's statement, -1 when it took it back
-	for rows.Next() {
-		var s Statement
-		var revoked bool
-		var observed, named int64
-		err = rows.Scan(&s.Source, &s.Origin, &s.Reliability, &s.Credibility, &s.Confidence, &revoked, &observed, &named)
-		if err != nil {
-			return e, fmt.Errorf("score: evidence: %w", err)
-		}
-		if observed == 0 {
-			observed = named
-		}
-		s.At = sqldb.FromTime(observed)
-		if s.Confidence < 0 {
-			s.Confidence = unsaidConfidence
-		}
-		i, told := at[s.Source]
-		switch {
-		case told && i >= 0 && s.At.After(e.Statements[i].At):
-			e.Statements[i].At = s.At // said earlier, of a later moment
-		case told:
-		case revoked:
-			at[s.Source] = -1
-		default:
-			at[s.Source] = len(e.Statements)
-			e.Statements = append(e.Statements, s)
-		}
-	}
-	err = rows.Err()
-	if err != nil {
-		return e, fmt.Errorf("score: evidence: %w", err)
-	}
-	return e, e.reported(ctx, q, it.ID)
-}
-
-// reported adds what providers reported. False positives are no matches.
-func (e *Evidence) reported(ctx context.Context, q sqldb.Querier, id contract.ID) error {
-	rows, err := q.QueryContext(ctx, `SELECT provider, service, last_day, sum(events), sum(wrong) FROM feedback_cell
-		WHERE item = $1 GROUP BY provider, service, last_day ORDER BY last_day, provider, service`, id.String())
-	if err != nil {
-		return fmt.Errorf("score: feedback: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var s Sighting
-		var service contract.Services
-		var last contract.Day
-		var wrong int64
-		err = rows.Scan(&s.Observer, &service, &last, &s.Events, &wrong)
-		if err != nil {
-			return fmt.Errorf("score: feedback: %w", err)
-		}
-		s.At = last.Start(day)
-		s.Observer += " " + service.String()
-		s.Events -= wrong
-		if s.Events > 0 {
-			e.Sightings = append(e.Sightings, s)
-		}
-		if wrong > 0 {
-			e.FalsePositives = append(e.FalsePositives, FalsePositive{Count: wrong, Confirmed: true})
-		}
-	}
-	return rows.Err()
 }

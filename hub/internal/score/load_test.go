@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -197,9 +198,15 @@ func TestLoad(t *testing.T) {
 			t.Error("a source that is not there has a scorecard")
 		}
 
-		e, err := score.Gather(t.Context(), db, force)
+		other := *force
+		other.ID, other.Number = contract.ID{0: 9}, 999
+		got, err := score.Gather(t.Context(), db, append(slices.Repeat([]indicator.Item{other}, 600), *force))
 		if err != nil {
 			t.Fatal(err)
+		}
+		e := got[600]
+		if diff := cmp.Diff(score.Evidence{Kind: observable.Domain, Created: force.Created}, got[0]); diff != "" {
+			t.Error(diff)
 		}
 		want := score.Evidence{
 			Kind: observable.Domain, Created: force.Created,
