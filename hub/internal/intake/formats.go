@@ -11,6 +11,8 @@ import (
 	"ecs/hub/internal/format"
 	"ecs/hub/internal/format/bundle"
 	"ecs/hub/internal/format/list"
+	"ecs/hub/internal/format/misp"
+	"ecs/hub/internal/format/report"
 	"ecs/hub/internal/format/sheet"
 )
 
@@ -38,6 +40,10 @@ func opener(b *Batch) (format.Open, error) {
 	switch b.Format {
 	case STIX:
 		return bundle.Open, nil
+	case MISP:
+		return misp.Open, nil
+	case ReportText:
+		return report.Open, nil
 	case CSV, XLSX:
 		if b.Mapping == "" {
 			return sheet.Open, nil

@@ -59,6 +59,7 @@ func fuzzed(t *testing.T, name string, data []byte, slow bool) (ready, refused i
 		in: New(Config{Ceiling: contract.Red, MaxItem: 2048}), src: source{id: "one", ceiling: contract.Amber},
 		batch: Batch{ID: "b", Format: name, Submitter: "gfi"}, checker: check, now: time.Now().UTC().Truncate(time.Microsecond),
 	}
+	p.begin()
 	var r io.Reader = bytes.NewReader(data)
 	if slow {
 		r = iotest.OneByteReader(r)

@@ -240,7 +240,7 @@ func TestBundle(t *testing.T) {
 		if f.Action != contract.Alert || f.Category != contract.Delivery || f.Notify || f.Disclosure != 2 || f.Summary != "for customers" {
 			t.Errorf("evil.exe: %+v", f)
 		}
-		if got["d.example"].TLP != contract.Red || got["d.example"].Enforce {
+		if d := got["d.example"]; d.Enforce || d.Display || d.Notify {
 			t.Errorf("an unknown marking has to permit nothing: %+v", got["d.example"])
 		}
 		for _, v := range []string{"d.example", "j.example", "k.example"} {

@@ -42,7 +42,7 @@ const (
 type ready struct {
 	key       string // indicator.PatternKey
 	item      indicator.Item
-	handling  marking.Handling
+	handling  *handled
 	findings  []indicator.Finding
 	source    indicator.Source
 	refkey    int64
@@ -72,7 +72,7 @@ type taken struct {
 	place     string
 	raw       string
 	version   int64
-	handling  marking.Handling
+	handling  *handled
 }
 
 // referenceKey gives a short digest of a source's own identifier, 0 for none. Two
@@ -108,29 +108,72 @@ func (p *producer) judge(r *format.Record) outcome {
 	return o
 }
 
+// handled is a handling with its answers worked out: a delivery has few, and
+// millions of records under each.
+type handled struct {
+	marking.Handling
+	text                  string
+	enforce, show, notify bool
+	disclosure            uint8
+	reasons               []string
+	refusal               *Refusal // why source or instance may not hold it
+}
+
+// maxHandled bounds how many handlings of one delivery are remembered.
+const maxHandled = 1024
+
 // handlingOf combines the record's marks; a record without any gets the source's
 // default. What source or instance may not hold is refused.
-func (p *producer) handlingOf(r *format.Record) (marking.Handling, *Refusal) {
-	h := marking.CombineOr(marking.OfTLP(min(contract.Amber, p.src.ceiling, p.in.cfg.Ceiling)).Handling(), r.Marks...)
+func (p *producer) handlingOf(r *format.Record) (*handled, *Refusal) {
+	h := marking.CombineOr(p.byDefault, r.Marks...)
+	text := h.String()
+	out, ok := p.handled[text]
+	if ok {
+		return out, out.copy()
+	}
+	out = &handled{
+		Handling: h, text: text, enforce: h.May(marking.Enforce, p.now).Yes, show: h.May(marking.Show, p.now).Yes,
+		notify: h.May(marking.Notify, p.now).Yes, reasons: h.Reasons(),
+	}
+	out.disclosure, _ = h.Disclosure()
+	out.refusal = p.mayHold(h)
+	if len(p.handled) < maxHandled {
+		p.handled[text] = out
+	}
+	return out, out.copy()
+}
+
+// copy gives the refusal as one of its own: it will be told where its record
+// stands.
+func (h *handled) copy() *Refusal {
+	if h.refusal == nil {
+		return nil
+	}
+	r := *h.refusal
+	return &r
+}
+
+// mayHold refuses what the source may not give or this instance may not hold.
+func (p *producer) mayHold(h marking.Handling) *Refusal {
 	if h.Level() > p.in.cfg.Level {
-		return h, refusal(CodeCeiling, "it is classified %s, and this instance may hold at most %s", h.Level(), p.in.cfg.Level)
+		return refusal(CodeCeiling, "it is classified %s, and this instance may hold at most %s", h.Level(), p.in.cfg.Level)
 	}
 	if h.Unknown() { // it could mean anything: kept, and permitted nothing until a person has marked it
-		return h, nil
+		return nil
 	}
 	if h.TLP() > p.src.ceiling {
-		return h, refusal(CodeCeiling, "it is marked TLP:%s, and source %s may give at most TLP:%s",
+		return refusal(CodeCeiling, "it is marked TLP:%s, and source %s may give at most TLP:%s",
 			strings.ToUpper(h.TLP().String()), p.src.id, strings.ToUpper(p.src.ceiling.String()))
 	}
 	if h.TLP() > p.in.cfg.Ceiling {
-		return h, refusal(CodeCeiling, "it is marked TLP:%s, and this instance may hold at most TLP:%s",
+		return refusal(CodeCeiling, "it is marked TLP:%s, and this instance may hold at most TLP:%s",
 			strings.ToUpper(h.TLP().String()), strings.ToUpper(p.in.cfg.Ceiling.String()))
 	}
 	hold := h.May(marking.Hold, p.now)
 	if !hold.Yes {
-		return h, refusal(CodeCeiling, "it %s", hold)
+		return refusal(CodeCeiling, "it %s", hold)
 	}
-	return h, nil
+	return nil
 }
 
 func (p *producer) taken(r *format.Record) (*taken, *Refusal) {
@@ -168,8 +211,8 @@ func (p *producer) item(r *format.Record) (*ready, *Refusal) {
 	it := indicator.Item{
 		ID: contract.NewID(), Version: 1, Pattern: c.Pattern, Services: c.Services,
 		Category: r.Category, Action: r.Action, Confidence: r.Confidence, Submitter: p.batch.Submitter,
-		TLP: h.TLP(), Enforce: h.May(marking.Enforce, p.now).Yes && allows(r.Enforce), Display: h.May(marking.Show, p.now).Yes && allows(r.Display),
-		Notify: h.May(marking.Notify, p.now).Yes && allows(r.Notify), Disclosure: 1,
+		TLP: h.TLP(), Enforce: h.enforce && allows(r.Enforce), Display: h.show && allows(r.Display),
+		Notify: h.notify && allows(r.Notify), Disclosure: 1,
 		Created: p.now, Modified: p.now,
 	}
 	if len(c.Atoms) > 0 {
@@ -188,8 +231,7 @@ func (p *producer) item(r *format.Record) (*ready, *Refusal) {
 		}
 		it.Disclosure = *r.Disclosure
 	}
-	limit, _ := h.Disclosure()
-	it.Disclosure = min(it.Disclosure, limit)
+	it.Disclosure = min(it.Disclosure, h.disclosure)
 	bad = texts(&it, r)
 	if bad == nil {
 		bad = p.span(&it, r)
@@ -232,7 +274,7 @@ func (p *producer) check(out *ready, c *observable.Compiled, r *format.Record) {
 		out.cut = true
 		warn(policy.CodeCut, cut)
 	}
-	for _, why := range out.handling.Reasons() {
+	for _, why := range out.handling.reasons {
 		warn(CodeMarking, why)
 	}
 	switch {

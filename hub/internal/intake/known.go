@@ -73,7 +73,7 @@ func (w *writer) context(ctx context.Context, tx *sql.Tx, portion []outcome) (*k
 			return nil, err
 		}
 	}
-	for some := range slices.Chunk(refs, most-1) {
+	for some := range slices.Chunk(refs, most) {
 		err := w.mentioned(ctx, tx, some, c.mentions)
 		if err != nil {
 			return nil, err
@@ -107,27 +107,30 @@ func lookup(ctx context.Context, tx *sql.Tx, keys []any, out map[string]*indicat
 
 // mentioned reads what this source has called by these identifiers.
 func (w *writer) mentioned(ctx context.Context, tx *sql.Tx, refs []any, out map[int64][]mention) error {
-	found, err := tx.QueryContext(ctx, `SELECT number, reference, reference_key, version, revoked FROM item_source
-		WHERE reference_key IN (`+marks(2, len(refs))+`) AND reference_key <> 0 AND source = $1`, append([]any{w.src.id}, refs...)...)
+	// The source is compared here: in the query, it would lead planners to the index
+	// of everything that the source ever named.
+	found, err := tx.QueryContext(ctx, `SELECT number, source, reference, reference_key, version, revoked FROM item_source
+		WHERE reference_key IN (`+marks(1, len(refs))+`) AND reference_key <> 0`, refs...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = found.Close() }()
 	for found.Next() {
 		var m mention
-		err = found.Scan(&m.number, &m.reference, &m.refkey, &m.version, &m.revoked)
+		err = found.Scan(&m.number, &m.source, &m.reference, &m.refkey, &m.version, &m.revoked)
 		if err != nil {
 			return err
 		}
-		out[m.refkey] = append(out[m.refkey], m)
+		if m.source == w.src.id {
+			out[m.refkey] = append(out[m.refkey], m)
+		}
 	}
 	return found.Err()
 }
 
 // intern gives the number of a handling: from memory when a committed portion has
 // seen it, else from the database.
-func (w *writer) intern(ctx context.Context, tx *sql.Tx, h marking.Handling) (int64, error) {
-	text := h.String()
+func (w *writer) intern(ctx context.Context, tx *sql.Tx, text string) (int64, error) {
 	n, ok := w.fresh[text]
 	if ok {
 		return n, nil

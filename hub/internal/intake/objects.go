@@ -10,7 +10,6 @@ import (
 
 	"ecs/hub/internal/format"
 	"ecs/hub/internal/indicator"
-	"ecs/hub/internal/marking"
 	"ecs/hub/internal/policy"
 	"ecs/internal/sqldb"
 	"ecs/stix"
@@ -21,7 +20,7 @@ type object struct {
 	id, kind, name string
 	modified       int64
 	revoked        bool
-	handling       marking.Handling
+	handling       *handled
 	held           string // codes of the personal data found in it
 	digest, body   string
 	refs           []ref
@@ -114,7 +113,7 @@ func (w *writer) objects(ctx context.Context, tx *sql.Tx, portion []outcome) err
 		return err
 	}
 	for _, o := range list {
-		handling, err := w.intern(ctx, tx, o.handling)
+		handling, err := w.intern(ctx, tx, o.handling.text)
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"ecs/contract"
 	"ecs/hub/internal/format"
+	"ecs/hub/internal/marking"
 	"ecs/hub/internal/policy"
 )
 
@@ -18,25 +20,34 @@ const maxSkipped = 20_000
 // producer reads and judges entries in a goroutine of its own, while the
 // portions before are written.
 type producer struct {
-	in      *Intake
-	src     source
-	batch   Batch
-	checker *policy.Checker
-	now     time.Time
-	out     chan []outcome // closed at the end
-	err     error          // why it ended, nil for the end of the delivery; read after out is closed
-	wg      sync.WaitGroup
+	in        *Intake
+	src       source
+	batch     Batch
+	checker   *policy.Checker
+	now       time.Time
+	byDefault marking.Handling    // of a record without marks that say who may have it
+	handled   map[string]*handled // by text
+	out       chan []outcome      // closed at the end
+	err       error               // why it ended, nil for the end of the delivery; read after out is closed
+	wg        sync.WaitGroup
 }
 
 // produce starts to read behind the batch's position. It ends with ctx; the
 // caller waits for it by wait.
 func (in *Intake) produce(ctx context.Context, src source, b Batch, c *content, now time.Time) *producer {
 	p := &producer{in: in, src: src, batch: b, checker: in.cfg.Checker(), now: now, out: make(chan []outcome, 2)}
+	p.begin()
 	p.wg.Go(func() {
 		defer close(p.out)
 		p.err = p.run(ctx, c)
 	})
 	return p
+}
+
+// begin sets up what all records share.
+func (p *producer) begin() {
+	p.byDefault = marking.OfTLP(min(contract.Amber, p.src.ceiling, p.in.cfg.Ceiling)).Handling()
+	p.handled = map[string]*handled{}
 }
 
 func (p *producer) wait() { p.wg.Wait() }

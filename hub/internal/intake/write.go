@@ -181,7 +181,7 @@ func (w *writer) take(ctx context.Context, tx *sql.Tx, c *known, o *outcome) err
 		w.refuse(c, r.at(o.number, t.place, []byte(t.raw)))
 		return nil
 	}
-	handling, err := w.intern(ctx, tx, t.handling)
+	handling, err := w.intern(ctx, tx, t.handling.text)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (w *writer) item(ctx context.Context, tx *sql.Tx, c *known, o *outcome) err
 	if r.respelled {
 		w.next.Canonical++
 	}
-	handling, err := w.intern(ctx, tx, r.handling)
+	handling, err := w.intern(ctx, tx, r.handling.text)
 	if err != nil {
 		return err
 	}
@@ -296,10 +296,13 @@ func (w *writer) join(ctx context.Context, tx *sql.Tx, c *known, was *indicator.
 	if err != nil {
 		return err
 	}
-	both := have.Join(r.handling)
-	number, err := w.intern(ctx, tx, both)
-	if err != nil {
-		return err
+	both, number := have, was.Handling
+	if !have.Equal(r.handling.Handling) {
+		both = have.Join(r.handling.Handling)
+		number, err = w.intern(ctx, tx, both.String())
+		if err != nil {
+			return err
+		}
 	}
 	it, found := merge(was, r, both, number)
 	for _, f := range found {
