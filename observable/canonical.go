@@ -73,16 +73,18 @@ func Canonical(k Kind, v string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return a.String(), nil
+		var buf [64]byte
+		return same(v, a.AppendTo(buf[:0])), nil
 	case Prefix:
 		p, err := parsePrefix(v)
 		if err != nil {
 			return "", err
 		}
+		var buf [64]byte
 		if p.IsSingleIP() {
-			return p.Addr().String(), nil
+			return same(v, p.Addr().AppendTo(buf[:0])), nil
 		}
-		return p.String(), nil
+		return same(v, p.AppendTo(buf[:0])), nil
 	case Port:
 		if v != "" {
 			return "", errors.New("a port has no value besides its number and protocol")
@@ -107,6 +109,14 @@ func Canonical(k Kind, v string) (string, error) {
 	default:
 		return "", fmt.Errorf("values of kind %s have no canonical form", k)
 	}
+}
+
+// same gives v if it is spelled so already, which costs no memory.
+func same(v string, spelled []byte) string {
+	if v == string(spelled) {
+		return v
+	}
+	return string(spelled)
 }
 
 // Make gives the atom of a value: its canonical spelling, with kind Addr for a
@@ -200,16 +210,21 @@ func canonicalHash(v string, k Kind, digits int) (string, error) {
 
 func isHex(v string) bool {
 	for i := range len(v) {
-		if !hexDigit(v[i]) {
+		if !hexDigits[v[i]] {
 			return false
 		}
 	}
 	return true
 }
 
-func hexDigit(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-}
+func hexDigit(c byte) bool { return hexDigits[c] }
+
+var hexDigits = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+	}
+	return t
+}()
 
 // clip keeps messages short whatever was put in.
 func clip(v string) string {

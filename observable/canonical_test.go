@@ -191,3 +191,21 @@ func BenchmarkCanonical(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkFromValue(b *testing.B) {
+	for name, in := range map[string]string{
+		"domain": "www.example.com", "defanged": "www[.]example[.]com", "address": "192.0.2.1", "IPv6": "2001:db8::1", "prefix": "192.0.2.0/24",
+		"address:port": "192.0.2.1:443", "URL": "http://example.com/a/b.php?id=1", "defanged URL": "hxxp://example[.]com/a", "mail": "john@example.com",
+		"SHA-256": sha256Hex, "MD5": md5Hex,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := FromValue(in)
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

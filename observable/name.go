@@ -37,7 +37,41 @@ func canonicalHost(v string) (string, error) {
 	return v, nil
 }
 
+// hostByte are the bytes of a canonical name but for the dot.
+var hostByte = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+	}
+	return t
+}()
+
+// goodHost tells whether checkHost finds nothing, which is nearly always so.
+func goodHost(v string) bool {
+	if v == "" || len(v) > maxHost {
+		return false
+	}
+	label := 0 // where the label begins
+	for i := range len(v) {
+		if hostByte[v[i]] {
+			continue
+		}
+		if v[i] != '.' || i == label || i-label > 63 {
+			return false
+		}
+		label = i + 1
+	}
+	return label < len(v) && len(v)-label <= 63 && !numeric(v[label:])
+}
+
 func checkHost(v string) error {
+	if goodHost(v) {
+		return nil
+	}
+	return hostError(v)
+}
+
+// hostError says what is wrong with a name, label by label; nil if nothing is.
+func hostError(v string) error {
 	if v == "" {
 		return errors.New("name is empty")
 	}
@@ -113,6 +147,9 @@ func canonicalMail(v string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("domain of the mail address: %w", err)
 	}
+	if local == v[:at] && domain == v[at+1:] {
+		return bounded(v, Mail, maxMail)
+	}
 	return bounded(local+"@"+domain, Mail, maxMail)
 }
 
@@ -132,9 +169,16 @@ func canonicalLocal(v string) (string, error) {
 		}
 		v = foldCase(b.String())
 	} else {
-		v = foldCase(norm.NFC.String(v))
+		if ascii(v) {
+			v = strings.ToLower(v)
+		} else {
+			v = foldCase(norm.NFC.String(v))
+		}
 		if !dotAtom(v) {
 			return "", errors.New("local part of the mail address is empty or needs quotes")
+		}
+		if len(v) <= maxLocal {
+			return v, nil
 		}
 	}
 	for i := range len(v) {
@@ -159,13 +203,19 @@ func dotAtom(v string) bool {
 		return false
 	}
 	for i := range len(v) {
-		c := v[i]
-		if c <= ' ' || c == 0x7f || strings.IndexByte(`()<>[]:;@\,"`, c) >= 0 {
+		if !atomByte[v[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var atomByte = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c > ' ' && c != 0x7f && strings.IndexByte(`()<>[]:;@\,"`, byte(c)) < 0
+	}
+	return t
+}()
 
 // addressLiteral takes RFC 5321 section 4.1.3.
 func addressLiteral(v string) (string, error) {

@@ -13,6 +13,50 @@ var defaultPorts = map[string]string{"http": "80", "https": "443", "ftp": "21", 
 
 // canonicalURL does what [Canonical] says of URLs.
 func canonicalURL(v string) (string, error) {
+	if plainURL(v) {
+		return v, nil
+	}
+	return rewrittenURL(v)
+}
+
+// plainURL tells whether a URL is canonical as it stands, for the simple ones that
+// most are: rewrittenURL would give the same.
+func plainURL(v string) bool {
+	rest, ok := strings.CutPrefix(v, "http")
+	rest, _ = strings.CutPrefix(rest, "s")
+	rest, isURL := strings.CutPrefix(rest, "://")
+	slash := strings.IndexByte(rest, '/')
+	if !ok || !isURL || slash < 0 || len(v) > maxURL {
+		return false
+	}
+	if host := rest[:slash]; !goodHost(host) {
+		a, err := netip.ParseAddr(host)
+		if err != nil || !a.Is4() {
+			return false
+		}
+	}
+	path, query := rest[slash:], false
+	for i := range len(path) {
+		switch {
+		case !plainByte[path[i]] || !query && path[i] == '.' && path[i-1] == '/':
+			return false
+		case path[i] == '?':
+			query = true
+		}
+	}
+	return !strings.HasSuffix(path, "?") || strings.IndexByte(path, '?') < len(path)-1
+}
+
+// plainByte are the bytes of a path or query that stay as they are.
+var plainByte = func() (t [256]bool) {
+	for c := range t {
+		t[c] = !mustEncode(byte(c)) && c != '%' && c != '#'
+	}
+	return t
+}()
+
+// rewrittenURL brings any URL into canonical form.
+func rewrittenURL(v string) (string, error) {
 	colon := strings.IndexByte(v, ':')
 	if colon <= 0 {
 		return "", errors.New("URL has no scheme")

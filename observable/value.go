@@ -64,20 +64,17 @@ func FromValue(v string) (Atom, error) {
 	if v == "" {
 		return Atom{}, errors.New("value is empty")
 	}
-	if isHex(v) {
-		for _, k := range []Kind{MD5, SHA1, SHA256, SHA512} {
-			a, err := Make(k, v)
-			if err == nil {
-				return a, nil
-			}
-		}
+	if k := hashKind(len(v)); k != None && isHex(v) {
+		return Make(k, v)
 	}
 	if strings.Contains(v, "://") {
 		return Make(URL, v)
 	}
-	a, ok, err := fromAddress(v)
-	if ok {
-		return a, err
+	if strings.Contains(v, "/") || maybeAddress(v) {
+		a, ok, err := fromAddress(v)
+		if ok {
+			return a, err
+		}
 	}
 	if m, ok := strings.CutPrefix(v, "mailto:"); ok {
 		return Make(Mail, m)
@@ -96,6 +93,36 @@ func FromValue(v string) (Atom, error) {
 		return Atom{}, fmt.Errorf("cannot tell what kind of value %q is", clip(v))
 	}
 	return Make(Domain, name)
+}
+
+// hashKind gives the kind of hash that has so many hexadecimal digits.
+func hashKind(digits int) Kind {
+	switch digits {
+	case 32:
+		return MD5
+	case 40:
+		return SHA1
+	case 64:
+		return SHA256
+	case 128:
+		return SHA512
+	default:
+		return None
+	}
+}
+
+// maybeAddress tells whether fromAddress could take v, which names, the bulk of
+// all lists, are passed by without trying.
+func maybeAddress(v string) bool {
+	for i := range len(v) {
+		switch c := v[i]; {
+		case c == '/' || c == ' ' || c == '%': // a length, a port, an interface
+			return true
+		case !hexDigit(c) && c != '.' && c != ':' && c != '[' && c != ']':
+			return false
+		}
+	}
+	return true
 }
 
 // fromAddress reads whatever begins with an address, and port/protocol. ok says
@@ -119,14 +146,16 @@ func fromAddress(v string) (a Atom, ok bool, err error) {
 		}
 		return Atom{Kind: Port, Port: port, Proto: proto}, true, nil
 	}
-	ap, err := netip.ParseAddrPort(v)
-	if err == nil {
-		a, err = Make(Addr, ap.Addr().String())
-		a.Port = ap.Port()
-		if err == nil && a.Port == 0 {
-			err = fmt.Errorf("%q names port 0", clip(v))
+	if strings.Contains(v, ":") { // not for IPv4, where asking costs an error
+		ap, err := netip.ParseAddrPort(v)
+		if err == nil {
+			a, err = Make(Addr, ap.Addr().String())
+			a.Port = ap.Port()
+			if err == nil && a.Port == 0 {
+				err = fmt.Errorf("%q names port 0", clip(v))
+			}
+			return a, true, err
 		}
-		return a, true, err
 	}
 	a, err = Make(Prefix, v)
 	if err == nil {
