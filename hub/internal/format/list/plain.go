@@ -207,9 +207,11 @@ func (l *Reader) dataset(line string) {
 	}
 }
 
+var hyphens = strings.NewReplacer("_", "-", " ", "-")
+
 // category finds the category in one word of a source.
 func category(word string) contract.Category {
-	w := strings.ToLower(strings.NewReplacer("_", "-", " ", "-").Replace(word))
+	w := strings.ToLower(hyphens.Replace(word))
 	switch {
 	case strings.Contains(w, "command-and-control"), strings.HasSuffix(w, "-c2"), w == "c2", w == "cnc", w == "c&c":
 		return contract.CommandAndControl

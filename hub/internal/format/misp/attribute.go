@@ -121,7 +121,7 @@ func (a *attribute) read(raw []byte) *format.Problem {
 		return &format.Problem{Code: codeValue, Reason: bad}
 	case a.sort == "":
 		return &format.Problem{Code: codeMissing, Reason: "the attribute has no type"}
-	case a.value == "":
+	case strings.TrimSpace(a.value) == "":
 		return &format.Problem{Code: codeMissing, Reason: "the attribute has no value"}
 	case a.uuid != "" && !uuid(a.uuid):
 		return &format.Problem{Code: codeValue, Reason: "its uuid is none"}

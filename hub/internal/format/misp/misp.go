@@ -58,6 +58,7 @@ type frame struct {
 	where where
 	first bool
 	begin place // of a wrapper, which may turn out to be an event
+	seen  bool  // a wrapper has shown that it is one
 }
 
 // Reader reads events attribute by attribute.
@@ -293,6 +294,9 @@ func (m *Reader) wrapped(f *frame) error {
 		return err
 	}
 	c, err := m.s.peek()
+	if key == "Event" || key == "response" {
+		f.seen = true // before f moves with the stack
+	}
 	switch {
 	case err != nil:
 		return err
@@ -308,7 +312,7 @@ func (m *Reader) wrapped(f *frame) error {
 	case key == "Event" || key == "response":
 		m.found = true
 		return m.odd(key + " is not what MISP writes there")
-	case ofEvents[key]:
+	case ofEvents[key] && !f.seen:
 		m.stack = m.stack[:len(m.stack)-1]
 		err = m.s.back(begin)
 		if err != nil {

@@ -123,6 +123,7 @@ func TestWrappings(t *testing.T) {
 		{"one in a response", `{"response":{"Event":` + event + `}}`, 1},
 		{"empty list", `[]`, 0},
 		{"empty response", `{"response":[]}`, 0},
+		{"something behind", `{"Event":` + event + `,"Tag":[],"Attribute":[{"type":"domain","to_ids":true,"value":"b.example"}]}`, 1},
 		{"no attributes", `{"Event":{"info":"x","Attribute":null,"Object":[]}}`, 0},
 	} {
 		for _, r := range []io.Reader{strings.NewReader(tt.in), blind{strings.NewReader(tt.in)}} {

@@ -59,6 +59,8 @@ func (t *tags) read(all []string) {
 	}
 }
 
+var hyphens = strings.NewReplacer(" ", "-", "_", "-")
+
 // categoryOf finds the category in a tag: in the words of the kill chain, of ATT&CK
 // and of the usual taxonomies of incidents. Names of actors and families say
 // nothing.
@@ -70,7 +72,7 @@ func categoryOf(lower string) contract.Category {
 	if i := strings.LastIndexAny(w, "=:"); i >= 0 {
 		w = w[i+1:]
 	}
-	w = strings.NewReplacer(" ", "-", "_", "-").Replace(strings.Trim(w, `"`))
+	w = hyphens.Replace(strings.Trim(w, `"`))
 	switch {
 	case strings.Contains(w, "phishing"):
 		return contract.Phishing

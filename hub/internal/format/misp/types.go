@@ -71,10 +71,10 @@ func split(sort, v string) (out []value, about string, problem *format.Problem) 
 		i := strings.LastIndexByte(v, '|') // the name may hold bars
 		switch {
 		case !ok || hash == "filename":
-		case i <= 0:
+		case i <= 0 || i == len(v)-1:
 			return nil, "", bad(sort, "a file name, a bar and a hash")
 		default:
-			return []value{{text: v[i+1:], kind: k}}, "file name " + v[:i], nil
+			return []value{{text: strings.TrimSpace(v[i+1:]), kind: k}}, "file name " + v[:i], nil
 		}
 	}
 	return nil, "", &format.Problem{Code: codeUnobservable, Reason: "no service can see what MISP calls " + clip(sort, 60)}
