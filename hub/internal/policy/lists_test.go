@@ -240,7 +240,7 @@ func TestPublicLists(t *testing.T) {
 }
 
 // publicLists unpacks the public data, which is optional but in CI.
-func publicLists(t *testing.T) fs.FS {
+func publicLists(t testing.TB) fs.FS {
 	t.Helper()
 	data := os.Getenv("ECS_DATA")
 	if data == "" {
