@@ -1,4 +1,137 @@
 package collect
 
-// killed is the process that TestKilled kills.
-func killed() {}
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// killed is the process that TestKilled kills: it polls the feeds that it is given
+// again and again.
+func killed() {
+	dir := os.Getenv("ECS_TEST_COLLECT")
+	if dir == "" {
+		return
+	}
+	var feeds []Feed
+	err := json.Unmarshal([]byte(os.Getenv("ECS_TEST_FEEDS")), &feeds)
+	if err == nil {
+		err = pollForEver(dir, feeds)
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func pollForEver(dir string, feeds []Feed) error {
+	ctx := context.Background()
+	db, err := openStore(filepath.Join(dir, "hub.db"))
+	if err != nil {
+		return err
+	}
+	in, err := newIntake(db, filepath.Join(dir, "spool"))
+	if err != nil {
+		return err
+	}
+	err = in.Resume(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := New(Config{DB: db, Intake: in, Feeds: feeds})
+	if err != nil {
+		return err
+	}
+	for {
+		for _, f := range feeds {
+			_, err = c.Poll(ctx, f.Source, f.Name)
+			if err != nil {
+				return err
+			}
+		}
+		err = os.WriteFile(filepath.Join(dir, "finished"), nil, 0o600)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// TestKilled kills the process that polls, by SIGKILL at random moments, and looks
+// that nothing is lost and nothing there twice.
+func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each kill takes a part of a second; left out by -short")
+	}
+	const objects, lines = 600, 2000
+	l := &library{}
+	for n := range objects {
+		l.add(n)
+	}
+	pages := 0
+	feeds := []Feed{serveLibrary(t, l, 20, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			pages++
+			time.Sleep(15 * time.Millisecond)
+			next.ServeHTTP(w, r)
+		})
+	})}
+	var list strings.Builder
+	list.WriteString("value,type\n")
+	for n := range lines {
+		fmt.Fprintf(&list, "l%d.example,domain\n", n)
+	}
+	files := 0
+	file := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		files++
+		w.Header().Set("Etag", `"1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(list.String()))
+	})
+	feeds = append(feeds, Feed{Source: "one", Name: "list", Kind: HTTP, URL: serve(t, file) + "/list.csv", Format: "csv"})
+	told, err := json.Marshal(feeds)
+	must(t, err)
+	dir := t.TempDir()
+	db, err := openStore(filepath.Join(dir, "hub.db"))
+	must(t, err)
+	defer func() { _ = db.Close() }()
+	addSource(t, db)
+	kills := 0
+	for deadline := time.Now().Add(2 * time.Minute); ; kills++ {
+		_, err = os.Stat(filepath.Join(dir, "finished"))
+		if err == nil && kills >= 20 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not finished after %d kills and %d pages", kills, pages)
+		}
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "ECS_TEST_COLLECT="+dir, "ECS_TEST_FEEDS="+string(told))
+		var said strings.Builder
+		cmd.Stderr = &said
+		must(t, cmd.Start())
+		time.Sleep(50*time.Millisecond + rand.N(500*time.Millisecond))
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if said.Len() > 0 {
+			t.Fatal(said.String())
+		}
+	}
+	t.Logf("killed %d times; %d requests for pages, %d for the file", kills, pages, files)
+	if n := count(t, db, "SELECT count(*) FROM item"); n != objects+lines {
+		t.Errorf("%d indicators, want %d", n, objects+lines)
+	}
+	c := newCollector(t, db, newDesk(), feeds...)
+	states, err := c.List(t.Context())
+	must(t, err)
+	if states[0].ReadUpTo != epoch.Add(objects*time.Microsecond).Format(stamp) || states[0].LastError+states[1].LastError != "" {
+		t.Errorf("%+v", states)
+	}
+	if n := count(t, db, "SELECT count(*) FROM (SELECT item FROM item_source GROUP BY item HAVING count(*) > 2) AS x"); n != 0 {
+		t.Errorf("%d indicators name their source again and again", n)
+	}
+}

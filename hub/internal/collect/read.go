@@ -31,8 +31,11 @@ func (r *run) submit(ctx context.Context, name string, body io.Reader) (intake.R
 	return rep, nil
 }
 
-// pageLimit is what a TAXII server is asked for at once.
-const pageLimit = 1000
+// What a TAXII server is asked for at once, and in one poll.
+const (
+	pageLimit = 1000
+	maxPages  = 20_000
+)
 
 // readCollection reads a TAXII collection from where it was left.
 func (r *run) readCollection(ctx context.Context) error {
@@ -46,9 +49,13 @@ func (r *run) readCollection(ctx context.Context) error {
 	}
 	server := taxii.NewClient(taxii.ClientConfig{
 		HTTP: r.reach.web, User: r.feed.User, Password: r.reach.password, Token: r.reach.token,
-		Timeout: pageTime, MaxBody: r.feed.MaxBytes, PageLimit: pageLimit,
+		Timeout: pageTime, MaxBody: r.feed.MaxBytes, PageLimit: pageLimit, MaxPages: maxPages,
 	})
+	known := definitions{}
 	for page, err := range server.Pages(ctx, r.feed.URL, r.feed.Collection, taxii.Filter{AddedAfter: from}) {
+		if err == nil {
+			page.Objects, err = known.complete(ctx, server, &r.feed.Feed, page.Objects)
+		}
 		if err != nil {
 			return err
 		}

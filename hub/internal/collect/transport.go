@@ -22,12 +22,15 @@ import (
 // and ends at whole.
 const (
 	dialTime   = 15 * time.Second
-	headerTime = time.Minute      // until the answer begins
-	silence    = time.Minute      // without a byte of it
-	whole      = time.Hour        // one file or event
-	pageTime   = 5 * time.Minute  // one page, manifest or list
-	lease      = 10 * time.Minute // how long a poll keeps its feed after each step
+	headerTime = time.Minute // until the answer begins
+
+	whole    = time.Hour        // one file or event
+	pageTime = 5 * time.Minute  // one page, manifest or list
+	lease    = 10 * time.Minute // how long a poll keeps its feed after each step
 )
+
+// silence is how long an answer may stop in its middle. It is a variable for tests.
+var silence = time.Minute
 
 // reach is how one feed's server is reached in one poll: secrets and certificates
 // are read anew each time, so that they can be changed while the hub runs.

@@ -95,8 +95,9 @@ func count(t testing.TB, db *sqldb.DB, query string) (n int) {
 // desk is an intake that keeps what it gets, and fails when it is told to.
 type desk struct {
 	mu    sync.Mutex
-	got   []string // name and format
-	body  map[string]string
+	got   []string          // names
+	body  map[string]string // the last of each name
+	all   []string          // bodies
 	seen  map[[32]byte]bool
 	fails func(d intake.Delivery, body []byte) error
 	cut   string // Report.Error
@@ -124,6 +125,7 @@ func (d *desk) Submit(_ context.Context, del intake.Delivery, r io.Reader, _ fun
 	d.seen[sum] = true
 	d.got = append(d.got, del.Name)
 	d.body[del.Name] = string(body)
+	d.all = append(d.all, string(body))
 	return rep, nil
 }
 
@@ -139,7 +141,7 @@ func (d *desk) ids(t testing.TB) map[string]int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := map[string]int{}
-	for _, b := range d.body {
+	for _, b := range d.all {
 		var e struct{ Objects []struct{ ID string } }
 		must(t, json.Unmarshal([]byte(b), &e))
 		for _, o := range e.Objects {
