@@ -2,10 +2,14 @@ package marking
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"ecs/contract"
 )
+
+// maxBanner is the most bytes of a banner; what is longer is unknown.
+const maxBanner = 1024
 
 // levelWords are the levels in banners and portion marks.
 var levelWords = map[string]Level{
@@ -26,6 +30,9 @@ var (
 // or "(U//FOUO)", and one of CUI, "CUI//SP-CTI/PRVCY//NOFORN". What it does not know
 // in it denies. It is not ok if the beginning is no level.
 func banner(words string) (m Mark, ok bool) {
+	if len(words) > maxBanner {
+		return Mark{}, false
+	}
 	s := strings.ToUpper(words)
 	for _, pair := range []string{"()", "[]"} {
 		if len(s) > 2 && s[0] == pair[0] && s[len(s)-1] == pair[1] {
@@ -78,7 +85,9 @@ func bannerItem(item string, level Level, kind Kind) Handling {
 		h.controls = newSet(lineage(item)...)
 	case level > Unclassified && (program.MatchString(item) || atomic.MatchString(item)):
 		h.controls = newSet(strings.ReplaceAll(item, " ", "_"))
-	default:
+	}
+	spelt := !slices.ContainsFunc(h.controls, func(name string) bool { return !validName(name) })
+	if len(h.controls) == 0 || !spelt {
 		return Unknown(item).Handling()
 	}
 	return h

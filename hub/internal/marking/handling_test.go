@@ -180,6 +180,24 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// TestOneMarkIsBounded shows that the bounds hold for single marks, too.
+func TestOneMarkIsBounded(t *testing.T) {
+	words := "SI-G"
+	for i := range 70 {
+		words += fmt.Sprintf(" A%d", i)
+	}
+	for _, m := range []Mark{Parse("TS//" + words), Parse(`dni-ism:scicontrols="` + words + `"`)} {
+		h := m.Handling()
+		if !h.Equal(Open().Join(h)) || !cmp.Equal(h.Controls(), []string{"*"}) {
+			t.Errorf("%s", h)
+		}
+	}
+	_, err := ParseHandling("TS//" + strings.Join(lineage(words), "/") + " TLP:CLEAR")
+	if err == nil {
+		t.Error("more compartments are read than are kept")
+	}
+}
+
 func TestParseHandlingRefuses(t *testing.T) {
 	for _, words := range []string{
 		"", "U", "X TLP:RED", "U TLP:BLUE", "U tlp:red", "U TLP:RED ", "U  TLP:RED", "TLP:RED U", "U TLP:RED TLP:RED", "U TLP:WHITE", "U TLP:CLEAR PAP:CLEAR",

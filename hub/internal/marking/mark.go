@@ -67,6 +67,7 @@ func (m Mark) SaysWho() bool { return m.who }
 
 func newMark(k Kind, name string, who bool, h Handling) Mark {
 	h.read = true
+	h = open.Join(h) // within bounds
 	return Mark{kind: k, name: name, who: who, handling: &h}
 }
 

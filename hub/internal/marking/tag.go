@@ -11,7 +11,7 @@ import (
 // read, each tag is an unknown mark.
 var taxonomies = []string{
 	"tlp", "pap", "acs-marking", "iep", "iep2-policy", "iep2-reference", "dni-ism",
-	"nato", "de-vs", "euci", "fr-classif", "cui", "information-security-data-source-restrictions",
+	"nato", "de-vs", "euci", "fr-classif", "cui", "data-classification",
 }
 
 // IsTag tells whether a MISP tag is about handling, so that it has to be parsed.

@@ -113,7 +113,7 @@ func readHandling(words string) (Handling, error) {
 		return h, errors.New("it has no TLP marking")
 	}
 	h.rules = normal(h.rules)
-	return h, nil
+	return open.Join(h), nil // within bounds
 }
 
 // nextPart cuts name or name=argument off, the argument quoted or a word.
