@@ -34,7 +34,7 @@ func TestAtomAsPattern(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, bad := compile(&format.Record{Value: v})
+		got, _, bad := compile(&format.Record{Value: v})
 		if bad != nil {
 			t.Fatal(bad)
 		}
@@ -91,7 +91,7 @@ func fuzzed(t *testing.T, name string, data []byte, slow bool) (ready, refused i
 		case o.ready != nil:
 			ready++
 			it := o.ready.item
-			if it.Pattern == "" || it.Services == 0 || it.TLP > contract.Amber || !it.ValidUntil.After(p.now) {
+			if it.Pattern == "" || it.TLP > contract.Amber || !it.ValidUntil.After(p.now) {
 				t.Fatalf("item %+v must not pass", it)
 			}
 			if it.State == indicator.PendingFirst && it.Privacy != indicator.NotPresent {

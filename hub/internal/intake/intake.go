@@ -260,9 +260,13 @@ func (in *Intake) run(ctx context.Context, src source, b Batch, c *content, prog
 	p := in.produce(reading, src, b, c, now)
 	defer p.wait() // after cancel: the reader's goroutine ends before the content is closed
 	defer cancel()
+	prefixes, err := livingPrefixes(ctx, in.cfg.DB)
+	if err != nil {
+		return Report{}, fmt.Errorf("intake: prefixes: %w", err)
+	}
 	t := tally{states: map[indicator.State]int64{}}
 	for portion := range p.out {
-		w := writer{in: in, src: src, batch: b, now: now}
+		w := writer{in: in, src: src, batch: b, now: now, checker: p.checker, prefixes: prefixes}
 		next, err := w.write(ctx, portion)
 		if err != nil {
 			return Report{}, err
@@ -289,7 +293,7 @@ func (in *Intake) run(ctx context.Context, src source, b Batch, c *content, prog
 		}
 		why = whole.Reason
 	}
-	b, err := in.finish(ctx, b, why)
+	b, err = in.finish(ctx, b, why)
 	if err != nil {
 		return Report{}, err
 	}

@@ -212,11 +212,11 @@ func TestBundle(t *testing.T) {
 			ind(22, `,"pattern":"[domain-name:value = 'n.example']"`),
 		}
 		rep := submit(t, in, "one", intake.STIX, stixHead+strings.Join(objects, ",\n")+"]}")
-		if diff := cmp.Diff([4]int64{9, 1, 17, 1}, counts(rep)); diff != "" {
+		if diff := cmp.Diff([4]int64{10, 1, 16, 1}, counts(rep)); diff != "" {
 			t.Errorf("accepted, duplicate, refused, skipped:\n%s", diff)
 		}
 		want := []string{
-			place(3) + " PATTERN-UNOBSERVABLE", place(4) + " PATTERN-SYNTAX", place(5) + " WRONG-TYPE", place(6) + " MARKING-ABOVE-CEILING",
+			place(4) + " PATTERN-SYNTAX", place(5) + " WRONG-TYPE", place(6) + " MARKING-ABOVE-CEILING",
 			place(7) + " SYNTAX", place(8) + " REVOKED-BY-SOURCE", place(9) + " BAD-UTF8",
 			"object 13, line 13 WRONG-TYPE", "object 14, line 14 WRONG-TYPE", "object 15, line 15 WRONG-TYPE", "object 16, line 16 MISSING-FIELD",
 			place(13) + " PATTERN-TYPE", place(14) + " SYNTAX", place(15) + " MISSING-FIELD",

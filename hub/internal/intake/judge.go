@@ -35,6 +35,7 @@ const (
 	CodeStricter  = "S1-STRICTER-SOURCE"    // a further source marked it stricter after its release was approved
 	CodeReplaced  = "S2-REPLACED-BY-SOURCE" // its source has a newer version of it, with another pattern
 	CodeTakenBack = "S2-REVOKED-BY-SOURCE"  // its source has taken it back
+	CodeUnseen    = "V1-NOT-OBSERVABLE"     // a pattern that no service of the program can honor
 	CodeVouched   = "S3-CALLED-BENIGN"      // a source says that it is benign
 )
 
@@ -45,6 +46,7 @@ type ready struct {
 	handling  *handled
 	findings  []indicator.Finding
 	source    indicator.Source
+	subject   policy.Subject
 	refkey    int64
 	version   int64
 	private   bool // personal data was found in it
@@ -191,7 +193,7 @@ func (p *producer) taken(r *format.Record) (*taken, *Refusal) {
 		}
 		return out, nil
 	}
-	c, bad := compile(r)
+	c, _, bad := compile(r)
 	if bad != nil {
 		return nil, bad
 	}
@@ -200,7 +202,7 @@ func (p *producer) taken(r *format.Record) (*taken, *Refusal) {
 }
 
 func (p *producer) item(r *format.Record) (*ready, *Refusal) {
-	c, bad := compile(r)
+	c, unseen, bad := compile(r)
 	if bad != nil {
 		return nil, bad
 	}
@@ -248,7 +250,7 @@ func (p *producer) item(r *format.Record) (*ready, *Refusal) {
 			Credibility: r.Credibility, Confidence: r.Confidence, Observed: micro(r.Observed), Original: original(r.Raw), At: p.now,
 		},
 	}
-	p.check(out, &c, r)
+	p.check(out, &c, r, unseen)
 	return out, nil
 }
 
@@ -256,23 +258,26 @@ func allows(b *bool) bool { return b == nil || *b }
 
 // check runs the privacy gate and the technical checks, and says where the item
 // stops.
-func (p *producer) check(out *ready, c *observable.Compiled, r *format.Record) {
+func (p *producer) check(out *ready, c *observable.Compiled, r *format.Record, unseen *observable.Unobservable) {
 	it := &out.item
-	subject := policy.Subject{
+	out.subject = policy.Subject{
 		Pattern: c.Pattern, Atoms: c.Atoms, Services: c.Services, Action: it.Action,
 		Summary: it.Summary, Context: it.Context, Observed: r.Observed, Reliability: p.src.reliability,
 	}
 	until, cut := p.checker.Validity(c.Atoms, it.ValidFrom, r.Until, p.now)
 	it.ValidUntil = micro(until)
-	out.findings = p.checker.Privacy(&subject, p.now)
+	out.findings = p.checker.Privacy(&out.subject, p.now)
 	out.private = len(out.findings) > 0
-	technical := p.checker.Technical(&subject, p.now)
+	technical := p.checker.Technical(&out.subject, p.now)
 	warn := func(code, detail string) {
 		technical = append(technical, indicator.Finding{Code: code, Severity: indicator.Warn, Detail: policy.Printable(detail, 400), At: p.now})
 	}
 	if cut != "" {
 		out.cut = true
 		warn(policy.CodeCut, cut)
+	}
+	if unseen != nil {
+		warn(CodeUnseen, unseen.Error()+"; it can be released to none of them")
 	}
 	for _, why := range out.handling.reasons {
 		warn(CodeMarking, why)
@@ -383,38 +388,41 @@ func usualAction(s contract.Services) contract.Action {
 	}
 }
 
-// compile brings a record's value or pattern into the form that services match.
-func compile(r *format.Record) (observable.Compiled, *Refusal) {
+// compile brings a record's value or pattern into the form that services match. A
+// pattern that no service can honor as a whole is kept with the reason: it can be
+// approved, shared and released to whoever will be able to.
+func compile(r *format.Record) (observable.Compiled, *observable.Unobservable, *Refusal) {
 	if r.Pattern != "" {
-		c, err := observable.Compile(r.Pattern)
+		a, err := observable.Analyze(r.Pattern)
 		if err != nil {
-			return c, refuseCompile(err)
+			return observable.Compiled{}, nil, refuseCompile(err)
 		}
-		return c, nil
+		if len(a.Pattern) > contract.MaxPattern {
+			return a.Compiled, nil, refusal(CodeValue, "the pattern has %d bytes in canonical form, limit %d; split it into several indicators",
+				len(a.Pattern), contract.MaxPattern)
+		}
+		return a.Compiled, a.Reason, nil
 	}
 	if r.Value == "" {
-		return observable.Compiled{}, refusal(CodeMissing, "neither a value nor a pattern")
+		return observable.Compiled{}, nil, refusal(CodeMissing, "neither a value nor a pattern")
 	}
 	a, err := ofKind(r.Kind, r.Value)
 	if err != nil {
-		return observable.Compiled{}, refusal(CodeValue, "%s", err)
+		return observable.Compiled{}, nil, refusal(CodeValue, "%s", err)
 	}
 	c := observable.Compiled{Pattern: observable.Pattern(a), Atoms: []observable.Atom{a}, Services: a.Kind.Services()}
 	if len(c.Pattern) > contract.MaxPattern {
-		return c, refusal(CodeValue, "the value gives a pattern of %d bytes, limit %d", len(c.Pattern), contract.MaxPattern)
+		return c, nil, refusal(CodeValue, "the value gives a pattern of %d bytes, limit %d", len(c.Pattern), contract.MaxPattern)
 	}
-	return c, nil
+	return c, nil, nil
 }
 
 // refuseCompile gives the refusal for an error of package observable.
 func refuseCompile(err error) *Refusal {
 	var syntax *pattern.Error
-	var cannot *observable.Unobservable
 	switch {
 	case errors.As(err, &syntax):
 		return refusal(CodePattern, "%s", err)
-	case errors.As(err, &cannot):
-		return refusal(CodeUnobservable, "%s", err)
 	default:
 		return refusal(CodeValue, "%s", err)
 	}

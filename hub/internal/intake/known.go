@@ -22,6 +22,8 @@ type known struct {
 	count    map[place]int64            // what indicator.Tally has to be told
 	number   int64                      // of the next new item
 	stopped  []int64                    // items that what a source took back has stopped
+	near     neighbors
+	fresh    []policy.Neighbor // new prefixes
 	rows     rows
 }
 
@@ -82,8 +84,11 @@ func (w *writer) context(ctx context.Context, tx *sql.Tx, portion []outcome) (*k
 	if fresh == 0 {
 		return c, nil
 	}
+	err := w.near(ctx, tx, c, portion)
+	if err != nil {
+		return nil, err
+	}
 	// Numbers that duplicates do not need are left out: nobody counts by them.
-	var err error
 	c.number, err = indicator.Next(ctx, tx, "item", fresh)
 	return c, err
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"slices"
 	"strings"
 
 	"ecs/hub/internal/format"
@@ -23,42 +22,10 @@ type object struct {
 	handling       *handled
 	held           string // codes of the personal data found in it
 	digest, body   string
-	refs           []ref
+	refs           []stix.Ref
 }
-
-// ref is one place in which an object names another.
-type ref struct{ property, target string }
 
 const maxName = 200
-
-// nameOf gives what to show an object by: its name, of a relationship its type.
-func nameOf(o *stix.Object) string {
-	for _, p := range []string{"name", "relationship_type", "value", "path", "subject", "abstract"} {
-		s := o.Get(p).Str()
-		if s != "" {
-			return s
-		}
-	}
-	return o.Type
-}
-
-// refsOf gives the objects that an object names, by the properties that do.
-func refsOf(o *stix.Object) []ref {
-	var out []ref
-	for name, v := range o.Value().Members() {
-		switch {
-		case name == "object_marking_refs":
-		case strings.HasSuffix(name, "_ref"):
-			out = append(out, ref{name, v.Str()})
-		case strings.HasSuffix(name, "_refs"):
-			list, _ := v.Strings()
-			for _, s := range list {
-				out = append(out, ref{name, s})
-			}
-		}
-	}
-	return slices.DeleteFunc(out, func(r ref) bool { return stix.CheckID(r.target) != nil })
-}
 
 // prose gives what people have written in an object.
 func prose(o *stix.Object) string {
@@ -86,8 +53,8 @@ func (p *producer) keep(r *format.Record) (*object, *Refusal) {
 	}
 	sum := sha256.Sum256(r.Raw)
 	out := &object{
-		id: o.ID, kind: o.Type, name: policy.Printable(nameOf(o), maxName), modified: stamp(o.Modified), revoked: o.Revoked,
-		handling: h, digest: hex.EncodeToString(sum[:]), body: original(r.Raw), refs: refsOf(o),
+		id: o.ID, kind: o.Type, name: policy.Printable(o.Name(), maxName), modified: stamp(o.Modified), revoked: o.Revoked,
+		handling: h, digest: hex.EncodeToString(sum[:]), body: original(r.Raw), refs: o.Refs(),
 	}
 	var codes []string
 	for _, f := range policy.PrivateText("", prose(o), p.now) {
@@ -131,8 +98,11 @@ func (w *writer) objects(ctx context.Context, tx *sql.Tx, portion []outcome) err
 			if n == 0 {
 				break // it was there
 			}
+			if ref.Property == "object_marking_refs" || ref.Property == "marking_ref" {
+				continue // its handling says it
+			}
 			_, err = tx.ExecContext(ctx, `INSERT INTO object_ref (object, property, target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-				number, ref.property, ref.target)
+				number, ref.Property, ref.ID)
 			if err != nil {
 				return err
 			}

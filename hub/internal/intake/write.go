@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gaissmai/bart"
+
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/marking"
 	"ecs/hub/internal/policy"
@@ -27,6 +29,10 @@ type writer struct {
 	states map[indicator.State]int64 // of the new items
 	next   Batch
 	fresh  map[string]int64 // handlings that this transaction has interned or read
+
+	checker  *policy.Checker
+	prefixes *bart.Table[policy.Neighbor] // living ones, see neighbors
+	added    []policy.Neighbor            // prefixes of this portion
 }
 
 // write commits a portion together with the position reached, and gives the
@@ -44,6 +50,9 @@ func (w *writer) write(ctx context.Context, portion []outcome) (Batch, error) {
 		return w.batch, fmt.Errorf("intake: write: %w", err)
 	}
 	w.in.remember(w.fresh)
+	for _, n := range w.added {
+		hold(w.prefixes, n)
+	}
 	m := &w.in.metrics
 	m.items.Add(w.next.Position - w.batch.Position)
 	m.accepted.Add(w.next.Accepted - w.batch.Accepted)
@@ -69,6 +78,7 @@ func (w *writer) once(ctx context.Context, tx *sql.Tx, portion []outcome) error 
 			return err
 		}
 	}
+	w.added = c.fresh
 	err = w.position(ctx, tx)
 	if err == nil {
 		err = w.objects(ctx, tx, portion)
@@ -219,6 +229,9 @@ func (w *writer) item(ctx context.Context, tx *sql.Tx, c *known, o *outcome) err
 		return nil
 	}
 	if !ok {
+		fresh := *r // this may run again: what is found now is not kept in it
+		r = &fresh
+		c.against(r, w.checker)
 		it := r.item
 		it.Number, it.Handling = c.number, handling
 		c.number++
@@ -231,6 +244,7 @@ func (w *writer) item(ctx context.Context, tx *sql.Tx, c *known, o *outcome) err
 			c.rows.finding = append(c.rows.finding, []any{it.Number, f.Code, string(f.Severity), f.Detail, sqldb.Time(f.At)})
 		}
 		was = &it
+		c.settle(was)
 	} else {
 		w.next.Duplicate++
 		if r.private { // what would have stopped at the gate is not kept beside an item that passed it

@@ -173,7 +173,12 @@ func (b *Reader) object(o *stix.Object) *format.Record {
 	r := b.begin(o.ID, o.Line, o.Raw)
 	switch o.Type {
 	case "indicator":
-		r.Problem = b.indicator(r, o)
+		up, err := stix.Upgrade(o)
+		if err != nil {
+			r.Problem = problemOf(err)
+			break
+		}
+		r.Problem = b.indicator(r, up.Object)
 	case "marking-definition":
 		r.Problem = b.remember(o)
 		r.Object = r.Problem == nil
