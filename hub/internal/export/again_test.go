@@ -82,6 +82,9 @@ func TestCSVIsDeliveredAgain(t *testing.T) {
 		}
 		for i, r := range got {
 			c := patternOf(t, &r)
+			if h := marking.Combine(r.Marks...); !h.Equal(rows[i].Handling) {
+				t.Fatalf("%s became %s", rows[i].Handling, h)
+			}
 			id, err := contract.ParseID(r.Reference)
 			if err != nil {
 				t.Fatal(err)
@@ -126,7 +129,7 @@ func TestMISPIsDeliveredAgain(t *testing.T) {
 					continue
 				}
 				h := marking.Combine(rec.Marks...)
-				if p := patternOf(t, &rec).Pattern; p != observable.Pattern(a) || h.TLP() != r.Item.TLP || rec.Credibility != 2 ||
+				if p := patternOf(t, &rec).Pattern; p != observable.Pattern(a) || !h.Dominates(r.Handling) || h.TLP() != r.Item.TLP || rec.Credibility != 2 ||
 					!rec.Observed.Equal(r.Item.Observed) || math.Abs(float64(rec.Confidence-r.Item.Confidence)) > 13 {
 					t.Fatalf("%s, %v became %s, %+v in\n%s", a, r.Item, p, rec, b.String())
 				}
@@ -170,14 +173,13 @@ func TestSTIXIsDeliveredAgain(t *testing.T) {
 			if o.Type != "indicator" {
 				continue
 			}
-			x, err := contract.ParseIndicator(o.Raw)
+			x, err := o.Indicator()
 			if err != nil {
 				t.Fatal(err)
 			}
 			it := rows[0].Item
 			rows = rows[1:]
-			if x.ID != it.ID || x.Pattern != it.Pattern || x.Marking != it.TLP || x.Summary != it.Summary || x.Confidence != it.Confidence ||
-				x.Enforce != it.Enforce || x.Notify != it.Notify || x.CreatedBy != program.ID || x.Category != it.Category || x.Action != it.Action {
+			if o.ID != it.ID.String() || x.Pattern != it.Pattern || x.Description != it.Summary || o.Confidence != it.Confidence || o.CreatedBy != program.ID {
 				t.Fatalf("%+v became %+v", it, x)
 			}
 		}

@@ -8,13 +8,14 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"ecs/hub/internal/marking"
 	"ecs/observable"
 )
 
 // csvColumns are those of docs/formats/intake.md, so that an export can be
 // delivered again.
 var csvColumns = []string{
-	"value", "pattern", "type", "category", "confidence", "tlp", "valid_from", "valid_until", "observed", "summary",
+	"value", "pattern", "type", "category", "confidence", "tlp", "marking", "valid_from", "valid_until", "observed", "summary",
 	"labels", "reference", "action", "disclosure", "notify", "enforce", "display",
 }
 
@@ -29,6 +30,10 @@ func CSV(w io.Writer, rows iter.Seq2[Row, error], opt Options) (Report, error) {
 	o.puts("\n")
 	var line []byte
 	err := o.each(rows, &opt, func(r *Row) error {
+		if !o.short(r) {
+			o.report.Withheld[WhyMarkings]++
+			return nil
+		}
 		line = o.record(line[:0], r, opt.Context)
 		o.put(line)
 		o.report.Written++
@@ -53,6 +58,10 @@ func (o *out) record(b []byte, r *Row, context bool) []byte {
 	b = cell(append(b, ','), it.Category.String())
 	b = strconv.AppendInt(append(b, ','), int64(it.Confidence), 10)
 	b = cell(append(b, ','), it.TLP.String())
+	b = append(b, ',')
+	if pap := r.Handling.PAP(); pap != marking.PAPClear {
+		b = cell(b, "PAP:"+strings.TrimPrefix(pap.String(), "PAP:"))
+	}
 	for _, t := range []time.Time{it.ValidFrom, it.ValidUntil, it.Observed} {
 		b = append(b, ',')
 		if !t.IsZero() {

@@ -14,6 +14,7 @@ import (
 	"ecs/contract"
 	"ecs/hub/internal/export"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/marking"
 	"ecs/observable"
 )
 
@@ -59,6 +60,10 @@ var anyRow = rapid.Custom(func(t *rapid.T) export.Row {
 	it.Action = contract.Action(rapid.IntRange(0, 3).Draw(t, "action"))
 	it.Confidence = rapid.IntRange(0, 100).Draw(t, "confidence")
 	it.TLP = contract.TLP(rapid.IntRange(0, 4).Draw(t, "tlp"))
+	r.Handling = marking.OfTLP(it.TLP).Handling()
+	if rapid.Bool().Draw(t, "limited") {
+		r.Handling = r.Handling.Join(marking.OfPAP(marking.PAP(rapid.IntRange(0, 3).Draw(t, "pap"))).Handling())
+	}
 	it.Enforce, it.Notify = rapid.Bool().Draw(t, "enforce"), rapid.Bool().Draw(t, "notify")
 	it.Disclosure = uint8(rapid.IntRange(0, 3).Draw(t, "disclosure"))
 	it.Summary, it.Context = prose("summary", 60).Draw(t, "summary"), prose("context", 60).Draw(t, "context")
@@ -183,10 +188,10 @@ func TestCSV(t *testing.T) {
 	o := options()
 	o.Context = false
 	text, r := write(t, "csv", []export.Row{value(0, "one.example"), formula, of(2, "[email-message:subject = '@SUM(1)']")}, o)
-	want := `value,pattern,type,category,confidence,tlp,valid_from,valid_until,observed,summary,labels,reference,action,disclosure,notify,enforce,display
-one.example,,domain,c2,80,amber,2026-11-21T12:00:00.123456Z,2026-12-21T12:00:00.123456Z,2026-11-21T11:00:00.123456Z,Control server,"Family A; botnet",indicator--30303030-3030-4030-8030-303030303030,sinkhole,2,true,true,true
-192.0.2.1 443/any,,address,c2,80,amber,2026-11-21T12:00:00.123456Z,2026-12-21T12:00:00.123456Z,2026-11-21T11:00:00.123456Z," =cmd|' /C calc'!A0",c,indicator--30303030-3030-4030-8030-303030303031,sinkhole,2,true,true,true
-,[email-message:subject = '@SUM(1)'],,c2,80,amber,2026-11-21T12:00:00.123456Z,2026-12-21T12:00:00.123456Z,2026-11-21T11:00:00.123456Z,Control server,"Family A; botnet",indicator--30303030-3030-4030-8030-303030303032,sinkhole,2,true,true,true
+	want := `value,pattern,type,category,confidence,tlp,marking,valid_from,valid_until,observed,summary,labels,reference,action,disclosure,notify,enforce,display
+one.example,,domain,c2,80,amber,,2026-11-21T12:00:00.123456Z,2026-12-21T12:00:00.123456Z,2026-11-21T11:00:00.123456Z,Control server,"Family A; botnet",indicator--30303030-3030-4030-8030-303030303030,sinkhole,2,true,true,true
+192.0.2.1 443/any,,address,c2,80,amber,,2026-11-21T12:00:00.123456Z,2026-12-21T12:00:00.123456Z,2026-11-21T11:00:00.123456Z," =cmd|' /C calc'!A0",c,indicator--30303030-3030-4030-8030-303030303031,sinkhole,2,true,true,true
+,[email-message:subject = '@SUM(1)'],,c2,80,amber,,2026-11-21T12:00:00.123456Z,2026-12-21T12:00:00.123456Z,2026-11-21T11:00:00.123456Z,Control server,"Family A; botnet",indicator--30303030-3030-4030-8030-303030303032,sinkhole,2,true,true,true
 # 3 written, 0 withheld; not in this format: context for analysts 3, labels with a comma or semicolon 1
 `
 	if diff := cmp.Diff(want, text); diff != "" || r.Left["context for analysts"] != 3 {

@@ -9,6 +9,7 @@
 // Invariants:
 //   - Nothing is written without a decision: every row passes [Options.May], and
 //     what may not be displayed is never written, whatever the decision.
+//   - What cannot be marked as it has to be is not written.
 //   - What is withheld is counted, and the count stands in the output and in the
 //     [Report]; so is what a format cannot hold. Only a row whose existence the
 //     reader must not learn leaves no trace.
@@ -32,6 +33,7 @@ import (
 
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/marking"
 	"ecs/observable"
 )
 
@@ -40,6 +42,9 @@ type Row struct {
 	Item indicator.Item
 	// Object is the newest released object, byte for byte; nil: it was never released.
 	Object []byte
+	// Handling is what its markings combine to, see Item.Handling. The zero Handling
+	// is that of an item whose markings nobody knows: it is withheld.
+	Handling marking.Handling
 	// Sources are the grades of those who named it. Names are never written.
 	Sources []Grade
 }
@@ -55,6 +60,9 @@ type Identity struct {
 	ID      string // identity--UUID
 	Name    string
 	Created time.Time
+	// Custodian and Guide are for ACS markings, see [marking.Author]; without a
+	// custodian their content is written as a statement.
+	Custodian, Guide string
 }
 
 // Options say what to write.
@@ -165,10 +173,11 @@ type out struct {
 	sum    hash.Hash // over what was written, nil when nobody asks
 	err    error
 	report Report
+	judged map[int64]bool // handlings, whether they are short
 }
 
 func newOut(w io.Writer, summed bool) *out {
-	o := &out{w: bufio.NewWriterSize(w, 64<<10), report: Report{Withheld: map[string]int64{}, Left: map[string]int64{}}}
+	o := &out{w: bufio.NewWriterSize(w, 64<<10), report: Report{Withheld: map[string]int64{}, Left: map[string]int64{}}, judged: map[int64]bool{}}
 	if summed {
 		o.sum = sha256.New()
 	}
@@ -228,6 +237,8 @@ func (opt *Options) why(row *Row) (why string, hidden bool) {
 		return WhySealed, false
 	case row.Item.Pattern == "" || row.Item.Value == "":
 		return WhyEmpty, false
+	case row.Handling.Equal(marking.Handling{}) || row.Handling.TLP() != row.Item.TLP:
+		return WhyUnmarked, false
 	default:
 		return "", false
 	}

@@ -18,6 +18,7 @@ import (
 	"ecs/contract"
 	"ecs/hub/internal/export"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/marking"
 	"ecs/observable"
 	"ecs/stix"
 )
@@ -57,7 +58,7 @@ func of(n int, pattern string) export.Row {
 		Category: contract.CommandAndControl, Action: contract.Sinkhole, Confidence: 80, TLP: contract.Amber, Enforce: true, Display: true, Notify: true,
 		Disclosure: 2, Labels: "Family A\nbotnet", Summary: "Control server", Context: "Found in a memory dump",
 		ValidFrom: now, ValidUntil: now.AddDate(0, 1, 0), Observed: now.Add(-time.Hour), Created: now, Modified: now,
-	}, Sources: []export.Grade{{Reliability: "B", Credibility: 2}}}
+	}, Handling: marking.OfTLP(contract.Amber).Handling(), Sources: []export.Grade{{Reliability: "B", Credibility: 2}}}
 }
 
 func value(n int, v string) export.Row {
@@ -87,7 +88,9 @@ func TestWithheld(t *testing.T) {
 	hidden, sealed, secret, purged := value(1, "hidden.example"), value(2, "sealed.example"), value(3, "secret.example"), value(4, "purged.example")
 	sealed.Item.Display = false
 	purged.Item.Pattern, purged.Item.Value = "", ""
-	rows := []export.Row{value(0, "open.example"), hidden, sealed, secret, purged}
+	unmarked, other := value(5, "unmarked.example"), value(6, "other.example")
+	unmarked.Handling, other.Handling = marking.Handling{}, marking.OfTLP(contract.Red).Handling()
+	rows := []export.Row{value(0, "open.example"), hidden, sealed, secret, purged, unmarked, other}
 	o := options()
 	o.May = func(r *export.Row) (bool, string) {
 		switch r.Item.Value {
@@ -102,22 +105,22 @@ func TestWithheld(t *testing.T) {
 	for _, f := range export.Formats {
 		t.Run(f.Name, func(t *testing.T) {
 			text, r := write(t, f.Name, rows, o)
-			for _, v := range []string{"hidden", "sealed.example", "secret", hidden.Item.ID.String()[11:], secret.Item.ID.String()[11:]} {
+			for _, v := range []string{"hidden", "sealed.example", "secret", "unmarked.example", "other.example", hidden.Item.ID.String()[11:], secret.Item.ID.String()[11:]} {
 				if strings.Contains(text, v) {
 					t.Errorf("%q is in the output:\n%s", v, text)
 				}
 			}
-			want := map[string]int64{"above\nyour clearance": 1, export.WhySealed: 1, export.WhyEmpty: 1}
-			if diff := cmp.Diff(want, r.Withheld); diff != "" || r.Written != 1 || r.Held() != 3 {
+			want := map[string]int64{"above\nyour clearance": 1, export.WhySealed: 1, export.WhyEmpty: 1, export.WhyUnmarked: 2}
+			if diff := cmp.Diff(want, r.Withheld); diff != "" || r.Written != 1 || r.Held() != 5 {
 				t.Errorf("written %d: %s", r.Written, diff)
 			}
-			if !strings.Contains(text, "open.example") || !strings.Contains(text, "1 written, 3 withheld: above your clearance 1, ") {
+			if !strings.Contains(text, "open.example") || !strings.Contains(text, "1 written, 5 withheld: above your clearance 1, ") {
 				t.Errorf("the output does not say what it holds:\n%s", text)
 			}
 			o := o
 			o.May = nil
 			text, r = write(t, f.Name, rows, o)
-			if r.Written != 0 || r.Held() != 5 || strings.Contains(text, ".example") {
+			if r.Written != 0 || r.Held() != 7 || strings.Contains(text, ".example") {
 				t.Errorf("without a decision %d were written", r.Written)
 			}
 			var none bytes.Buffer
@@ -222,7 +225,7 @@ func TestSTIX(t *testing.T) {
 
 func TestMISP(t *testing.T) {
 	quiet := of(2, "[ipv4-addr:value = '192.0.2.7' OR domain-name:value = 'two.example']")
-	quiet.Item.Enforce, quiet.Item.TLP = false, contract.Red
+	quiet.Item.Enforce, quiet.Item.TLP, quiet.Handling = false, contract.Red, marking.OfTLP(contract.Red).Handling()
 	quiet.Item.Labels = "TLP:CLEAR\nFamily \"B\""
 	text, r := write(t, "misp", []export.Row{value(0, "one.example"), value(1, "192.0.2.1 443/tcp"), quiet}, options())
 	var got struct {
@@ -275,15 +278,78 @@ func TestMISP(t *testing.T) {
 func TestList(t *testing.T) {
 	rows := []export.Row{value(0, "one.example"), value(1, "two.example"), value(2, "192.0.2.1"), of(3, "[domain-name:value IN ('a.example', 'b.example')]"), of(4, "[email-message:subject = '# Invoice']")}
 	text, r := write(t, "list", rows, options())
-	want := "# domain\none.example\ntwo.example\n# address\n192.0.2.1\n# domain\na.example\nb.example\n# subject\n# 4 written, 0 withheld; not in this format: values that begin as a comment 1\n"
+	want := "# domain\none.example\ntwo.example\n# address\n192.0.2.1\n# domain\na.example\nb.example\n# subject\n# handling of the whole: U TLP:AMBER\n# 4 written, 0 withheld; not in this format: values that begin as a comment 1\n"
 	if text != want || r.Written != 4 {
 		t.Errorf("%s\nwant\n%s", text, want)
 	}
 	o := options()
 	o.Kind = observable.Addr
 	text, r = write(t, "list", rows, o)
-	if text != "192.0.2.1\n# 1 written, 0 withheld; not in this format: values of another kind 5\n" || r.Written != 1 {
+	if text != "192.0.2.1\n# handling of the whole: U TLP:AMBER\n# 1 written, 0 withheld; not in this format: values of another kind 5\n" || r.Written != 1 {
 		t.Errorf("addresses alone:\n%s", text)
+	}
+}
+
+// Markings that a format cannot say keep a row out of it; a bundle says them all.
+func TestMarkings(t *testing.T) {
+	secret, statement, passive := value(0, "classified.example"), value(1, "statement.example"), value(2, "passive.example")
+	secret.Handling = marking.Parse("S//SI//REL TO USA, GBR").Handling()
+	statement.Handling = marking.Combine(marking.OfTLP(contract.Amber), marking.Statement("(c) Sample Program; \"ask\" before use"))
+	passive.Handling = marking.Combine(marking.OfTLP(contract.Amber), marking.OfPAP(marking.PAPRed))
+	rows := []export.Row{secret, statement, passive}
+	for i := range rows {
+		rows[i].Item.TLP = rows[i].Handling.TLP()
+		rows[i].Item.Handling = int64(i + 1)
+	}
+	rows = append(rows, rows...)
+	for _, f := range []string{"csv", "misp"} {
+		text, r := write(t, f, rows, options())
+		if r.Written != 2 || r.Withheld[export.WhyMarkings] != 4 || strings.Contains(text, "classified.example") || !strings.Contains(text, "PAP:RED") {
+			t.Errorf("%s: %s\n%s", f, &r, text)
+		}
+	}
+	text, _ := write(t, "list", rows, options())
+	joined := secret.Handling.Join(statement.Handling).Join(passive.Handling)
+	if !strings.Contains(text, "# handling of the whole: "+joined.String()+"\n") {
+		t.Errorf("the list does not say how it is to be handled:\n%s", text)
+	}
+	text, r := write(t, "stix", rows, options())
+	if r.Written != 6 {
+		t.Fatalf("%s", &r)
+	}
+	in := stix.NewReader(strings.NewReader(text), stix.Limits{})
+	definitions := map[string]*stix.Marking{}
+	n := 0
+	for {
+		o, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch o.Type {
+		case "marking-definition":
+			if definitions[o.ID] != nil {
+				t.Errorf("%s is defined twice", o.ID)
+			}
+			definitions[o.ID], err = o.Marking()
+			if err != nil {
+				t.Fatal(err)
+			}
+		case "indicator":
+			var marks []marking.Mark
+			for _, ref := range o.Markings {
+				marks = append(marks, marking.FromSTIX(ref, definitions[ref]))
+			}
+			if got := marking.Combine(marks...); !got.Equal(rows[n].Handling) {
+				t.Errorf("%s is read back as %s", rows[n].Handling, got)
+			}
+			n++
+		}
+	}
+	if n != len(rows) {
+		t.Errorf("%d indicators", n)
 	}
 }
 

@@ -4,15 +4,17 @@ import (
 	"io"
 	"iter"
 
+	"ecs/hub/internal/marking"
 	"ecs/observable"
 )
 
 // List writes one value a line: those of opt.Kind, or of all kinds, each run of one
 // kind behind a comment that names it. All values of a pattern are written. The
-// last line is a comment with the report.
+// last lines are comments: what the markings of all combine to, and the report.
 func List(w io.Writer, rows iter.Seq2[Row, error], opt Options) (Report, error) {
 	o := newOut(w, false)
 	last := observable.None
+	joined := marking.Open()
 	err := o.each(rows, &opt, func(r *Row) error {
 		atoms, err := atomsOf(r)
 		if err != nil {
@@ -38,12 +40,16 @@ func List(w io.Writer, rows iter.Seq2[Row, error], opt Options) (Report, error) 
 			written = true
 		}
 		if written {
+			joined = joined.Join(r.Handling)
 			o.report.Written++
 		}
 		return nil
 	})
 	if err != nil {
 		return o.report, err
+	}
+	if o.report.Written > 0 {
+		o.puts("# handling of the whole: " + oneLine(joined.String()) + "\n")
 	}
 	o.puts("# " + o.report.String() + "\n")
 	return o.end()

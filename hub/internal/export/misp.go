@@ -61,6 +61,10 @@ var errStopped = errors.New("stopped")
 type event struct{ *out }
 
 func (e *event) row(r *Row, yield func(misp.Attribute, error) bool) error {
+	if !e.short(r) {
+		e.report.Withheld[WhyMarkings]++
+		return nil
+	}
 	atoms, err := atomsOf(r)
 	if err != nil || len(atoms) == 0 {
 		e.report.Withheld[WhyPattern]++
@@ -108,11 +112,14 @@ var levels = [...]string{"unconfident", "rarely-confident", "fairly-confident", 
 // own labels, and machine tags of ours for what MISP has no field for.
 func (e *event) tags(r *Row) []string {
 	it := &r.Item
-	pap := "PAP:AMBER" // passive actions only: a block is seen by the adversary
-	if it.Enforce {
-		pap = "PAP:GREEN"
+	pap := r.Handling.PAP()
+	switch {
+	case !it.Enforce:
+		pap = max(pap, marking.PAPAmber) // passive actions only: a block is seen by the adversary
+	default:
+		pap = max(pap, marking.PAPGreen)
 	}
-	out := []string{"tlp:" + it.TLP.String(), pap}
+	out := []string{"tlp:" + it.TLP.String(), "PAP:" + strings.TrimPrefix(pap.String(), "PAP:")}
 	reliability, credibility := best(r.Sources)
 	if reliability != "" {
 		out = append(out, `admiralty-scale:source-reliability="`+strings.ToLower(reliability)+`"`)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -24,14 +23,14 @@ const (
 // STIX writes a bundle (STIX 2.1 section 8): the program's identity, each marking
 // definition before the first object that needs it, an indicator for each row, the
 // further objects, and a note with the report. A released indicator is written
-// byte for byte as it was released. The bundle's identifier comes last, since it is
+// byte for byte as it was released, any other with all its markings. The bundle's identifier comes last, since it is
 // made from all before it.
 func STIX(w io.Writer, rows iter.Seq2[Row, error], opt Options) (Report, error) {
 	err := opt.check()
 	if err != nil {
 		return Report{}, err
 	}
-	b := &bundle{out: newOut(w, true), opt: &opt}
+	b := &bundle{out: newOut(w, true), opt: &opt, defined: map[string]bool{}, known: map[int64]*markings{}}
 	if opt.More != nil {
 		b.written = map[contract.ID]bool{}
 	}
@@ -55,7 +54,8 @@ func STIX(w io.Writer, rows iter.Seq2[Row, error], opt Options) (Report, error) 
 type bundle struct {
 	*out
 	opt     *Options
-	marked  [contract.Red + 1]bool
+	defined map[string]bool
+	known   map[int64]*markings
 	written map[contract.ID]bool // nil when nobody will ask
 }
 
@@ -65,27 +65,28 @@ func (b *bundle) object(raw []byte) {
 }
 
 func (b *bundle) row(r *Row) error {
-	raw := r.Object
-	if raw == nil {
+	raw, tlp := r.Object, r.Item.TLP
+	var more []stix.Marking
+	if raw != nil {
+		x, err := contract.ParseIndicator(raw)
+		if err != nil || !x.Display {
+			b.report.Withheld[WhyObject]++
+			return nil
+		}
+		tlp = x.Marking
+	} else {
 		var err error
 		raw, err = indicatorOf(&r.Item, b.opt.Program.ID)
 		if err != nil {
 			b.report.Withheld[WhyObject]++
 			return nil
 		}
+		m := b.marks(r)
+		raw, more = remark(raw, tlp, m), m.definitions
 	}
-	tlp := r.Item.TLP
-	if r.Object != nil {
-		x, err := contract.ParseIndicator(r.Object)
-		if err != nil || !x.Display {
-			b.report.Withheld[WhyObject]++
-			return nil
-		}
-		tlp = x.Marking
-	}
-	if !b.marked[tlp] {
-		b.marked[tlp] = true
-		b.object(markingObject(tlp))
+	err := b.define(tlp, more)
+	if err != nil {
+		return err
 	}
 	b.object(raw)
 	b.report.Written++
@@ -176,17 +177,6 @@ func identityObject(p *Identity) []byte {
 		Name     string `json:"name"`
 		Class    string `json:"identity_class"`
 	}{"identity", "2.1", p.ID, at, at, p.Name, "organization"})
-}
-
-// tlpExtension and tlpCreated are those of the TLP 2.0 marking definitions that
-// OASIS has published.
-const tlpExtension = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
-
-var tlpCreated = stix.FormatTime(time.Date(2022, 10, 1, 0, 0, 0, 0, time.UTC))
-
-func markingObject(t contract.TLP) []byte {
-	return fmt.Appendf(nil, `{"type":"marking-definition","spec_version":"2.1","id":"%s","created":"%s","name":"TLP:%s","extensions":{"%s":{"extension_type":"property-extension","tlp_2_0":"%s"}}}`,
-		t.Ref(), tlpCreated, strings.ToUpper(t.String()), tlpExtension, t)
 }
 
 // uuidOf makes a UUID (version 8, RFC 9562) from a digest, so that the same content
