@@ -44,20 +44,22 @@ func validUUID(u string) bool {
 	if len(u) != 36 || u[8] != '-' || u[13] != '-' || u[18] != '-' || u[23] != '-' {
 		return false
 	}
-	var bad byte
+	sum := 0
 	for i := range 36 {
-		bad |= uuidBytes[u[i]]
+		sum += int(uuidBytes[u[i]])
 	}
-	return bad == 0 && strings.Count(u, "-") == 4
+	return sum == 4
 }
 
-// uuidBytes is 0 for the bytes that a UUID is written with.
+// uuidBytes is 0 for hexadecimal digits, 1 for the hyphen, of which there are
+// four, and too much for all else.
 var uuidBytes = func() (t [256]byte) {
 	for i := range t {
-		if hexDigit(byte(i)) > 15 && i != '-' { //nolint:gosec // below 256
-			t[i] = 1
+		if hexDigit(byte(i)) > 15 { //nolint:gosec // below 256
+			t[i] = 100
 		}
 	}
+	t['-'] = 1
 	return t
 }()
 

@@ -55,7 +55,11 @@ func (s *scanner) parse(raw []byte, depth int) (*Object, error) {
 func (s *scanner) take(raw []byte) (*Object, error) {
 	o := &Object{Raw: raw, Confidence: -1}
 	o.tape.text = string(raw)
-	o.tape.nodes = append(make([]node, 0, len(s.nodes)), s.nodes...)
+	if len(s.nodes) > manyNodes {
+		o.tape.nodes, s.nodes = s.nodes, nil
+	} else {
+		o.tape.nodes = append(make([]node, 0, len(s.nodes)), s.nodes...)
+	}
 	return o, o.common()
 }
 

@@ -79,6 +79,7 @@ type Reader struct {
 	err   error // a StreamError or io.EOF, for ever
 
 	bundle  string // identifier of the bundle
+	version string // its spec_version
 	seen    bool   // whether the list of objects was met
 	array   bool   // the input is a plain array
 	first   bool   // no object of the list was read yet
@@ -117,6 +118,10 @@ func (r *Reader) Offset() int64 { return r.off }
 // Listed tells whether the list of objects has been met: without it the input is
 // a lone object, an empty bundle, or nothing of ours.
 func (r *Reader) Listed() bool { return r.seen }
+
+// BundleVersion gives the spec_version of the bundle, which only those of STIX
+// 2.0 have; "" if there is none, or it has not been read yet.
+func (r *Reader) BundleVersion() string { return r.version }
 
 // BundleID gives the identifier of the bundle, "" until it has been read.
 func (r *Reader) BundleID() string { return r.bundle }
@@ -256,8 +261,11 @@ func (r *Reader) members(fresh bool) error {
 		if err != nil {
 			return err
 		}
-		if name == "id" {
+		switch name {
+		case "id":
 			r.bundle = value
+		case "spec_version":
+			r.version = value
 		}
 		c, err = r.space()
 		if err != nil {
@@ -354,7 +362,6 @@ func (r *Reader) object(c byte) (*Object, error) {
 	if whole {
 		raw = slices.Clone(raw)
 		o, e.Err = r.scan.parse(raw, r.lim.Depth)
-		r.shrink()
 		if e.Err == nil {
 			o.Index, o.Offset, o.Line = e.Index, e.Offset, e.Line
 			return o, nil
@@ -386,13 +393,6 @@ func (r *Reader) ahead(c byte) (*Object, error) {
 }
 
 var newline = []byte{'\n'}
-
-// shrink gives back the room that an object of very many parts took.
-func (r *Reader) shrink() {
-	if cap(r.scan.nodes) > 1<<14 {
-		r.scan.nodes = nil
-	}
-}
 
 // beginning copies the first 4 KiB, for reports.
 func beginning(b []byte) []byte { return slices.Clone(b[:min(len(b), 4<<10)]) }

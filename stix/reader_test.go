@@ -124,6 +124,21 @@ func TestReaderKeepsBytes(t *testing.T) {
 	}
 }
 
+func TestBundleVersion(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"type":"bundle","spec_version":"2.0","objects":[` + identity(idA) + `]}`: "2.0",
+		`{"objects":[` + identity(idA) + `],"spec_version":"2.0"}`:                 "2.0",
+		`{"objects":[` + identity(idA) + `]}`:                                      "",
+		`{"objects":[` + identity(idA) + `],"spec_version":5}`:                     "",
+	} {
+		r := NewReader(strings.NewReader(in), Limits{})
+		_ = readAll(r)
+		if r.BundleVersion() != want {
+			t.Errorf("%s: got %q", in, r.BundleVersion())
+		}
+	}
+}
+
 func TestReaderObjects(t *testing.T) {
 	in := `[` + identity(idA) + `,` + identity(idB) + `]`
 	got := readAll(NewReader(strings.NewReader(in), Limits{Objects: 1}))

@@ -66,6 +66,9 @@ type scanner struct {
 	nodes []node
 }
 
+// manyNodes is how long a row may be to be used again, or to be copied.
+const manyNodes = 1 << 14
+
 // whole reads a text that is one value and nothing else.
 func (s *scanner) whole(src []byte, depth int) error {
 	if len(src) > maxText {
@@ -88,6 +91,9 @@ func (s *scanner) whole(src []byte, depth int) error {
 // first reads the value at the beginning of src, and leaves pos behind it. It
 // does not ask whether it is UTF-8.
 func (s *scanner) first(src []byte, depth int) error {
+	if cap(s.nodes) > manyNodes {
+		s.nodes = nil
+	}
 	s.src, s.pos, s.nodes = src, 0, s.nodes[:0]
 	return s.value(depth)
 }

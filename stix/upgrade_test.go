@@ -85,7 +85,7 @@ func TestUpgradeObserved(t *testing.T) {
 "1":{"type":"ipv4-addr","value":"198.51.100.3"},
 "2":{"type":"network-traffic","src_ref":"1","dst_ref":"0","protocols":["tcp"],"src_port":5},
 "3":{"type":"process","pid":5,"created":"2020-01-01T00:00:00Z","binary_ref":"4","x_more":true},
-"4":{"type":"file","name":"foo.exe","hashes":{"ssdeep":"x","MD5":"8d98a25e9d0662b1f4bb3bf22d6f53e9"},"created":"2020-01-01T00:00:00Z","parent_directory_ref":"5","contains_refs":["1","gone"]},
+"4":{"type":"file","name":"foo.exe","hashes":{"ssdeep":"x","MD5":"8d98a25e9d0662b1f4ca3bf22d6f53e9"},"created":"2020-01-01T00:00:00Z","parent_directory_ref":"5","contains_refs":["1","gone"]},
 "5":{"type":"directory","path":"/tmp","accessed":"2020-01-01T00:00:00Z"},
 "6":{"type":"user-account","user_id":"u","password_last_changed":"2020-01-01T00:00:00Z"},
 "7":{"type":"windows-registry-key","key":"HKLM","modified":"2020-01-01T00:00:00Z"},
@@ -120,7 +120,7 @@ func TestUpgradeObserved(t *testing.T) {
 		ip:                     `{` + marked + `,"value":"198.51.100.3"}{` + marked + `,"value":"198.51.100.3","x_more":1}`,
 		ids["network-traffic"]: `{"dst_ref":"` + domain + `",` + marked + `,"protocols":["tcp"],"src_port":5,"src_ref":"` + ip + `"}`,
 		ids["process"]:         `{"created_time":"2020-01-01T00:00:00Z","image_ref":"` + ids["file"] + `",` + marked + `,"pid":5,"x_more":true}`,
-		ids["file"]: `{"contains_refs":["` + ip + `","gone"],"ctime":"2020-01-01T00:00:00Z","hashes":{"MD5":"8d98a25e9d0662b1f4bb3bf22d6f53e9","SSDEEP":"x"},"name":"foo.exe",` + marked +
+		ids["file"]: `{"contains_refs":["` + ip + `","gone"],"ctime":"2020-01-01T00:00:00Z","hashes":{"MD5":"8d98a25e9d0662b1f4ca3bf22d6f53e9","SSDEEP":"x"},"name":"foo.exe",` + marked +
 			`,"parent_directory_ref":"` + ids["directory"] + `"}`,
 		ids["directory"]:            `{"atime":"2020-01-01T00:00:00Z",` + marked + `,"path":"/tmp"}`,
 		ids["user-account"]:         `{"credential_last_changed":"2020-01-01T00:00:00Z",` + marked + `,"user_id":"u"}`,
