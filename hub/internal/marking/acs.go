@@ -29,17 +29,15 @@ var acsActions = []struct{ action, code string }{
 	{stix.Source, "acs-idsrc"}, {stix.TearLine, "acs-tearline"},
 }
 
-// cisaUses stands for the cybersecurity purposes of the Cybersecurity Information
-// Sharing Act. What Automated Indicator Sharing gives permits it and nothing else, so
-// we take it to speak of defending, looking and warning, not of naming sources.
-const cisaUses = "CISAUSES"
-
-// concerns tells whether the effect of one privilege is about an action.
+// concerns tells whether the effect of one privilege is about an action. CISAUSES
+// stands for the cybersecurity purposes of the Cybersecurity Information Sharing Act.
+// What Automated Indicator Sharing gives permits it and nothing else, so we take it
+// to speak of defending, looking and warning, not of naming sources.
 func concerns(privilege, action string) bool {
 	switch privilege = strings.ToUpper(privilege); privilege {
-	case action, "ALL":
+	case action, stix.AllUses:
 		return true
-	case cisaUses:
+	case stix.CISAUses:
 		return action == stix.NetDef || action == stix.Display || action == stix.Notify
 	}
 	return false
@@ -64,6 +62,7 @@ func fromACS(a *stix.ACS) Handling {
 	for _, word := range slices.Concat(a.Control.Determinations, a.Control.Caveats, a.Control.Sensitivities) {
 		h = h.Join(acsWord(word))
 	}
+	h = h.Join(need(a.Control.SCI, "")).Join(need(a.Control.Authority, authority))
 	subject, ok := scopeOf(a.Control.Scope)
 	if !ok {
 		h = h.Join(Unknown("ACS control_set").Handling())
@@ -78,6 +77,28 @@ func fromACS(a *stix.ACS) Handling {
 	h.rules = append(h.rules, sharing(a, says(h.rules, rule{code: "acs-ecs"}))...)
 	h.rules = normal(h.rules)
 	return h.Join(Handling{read: true, tlp: floor(a, h)})
+}
+
+// authority begins the compartments that stand for a logical authority category.
+const authority = "LAC-"
+
+// need gives compartments for sci_controls and logical_authority_category: who is
+// not read into them may not have the content.
+func need(names []string, prefix string) Handling {
+	h := Handling{read: true}
+	for _, name := range names {
+		name = strings.ToUpper(strings.TrimSpace(name))
+		all := []string{prefix + name}
+		if compartment.MatchString(name) && prefix == "" {
+			all = lineage(name)
+		}
+		if slices.ContainsFunc(all, func(n string) bool { return !validName(n) }) {
+			h = h.Join(Unknown("ACS control " + name).Handling())
+			continue
+		}
+		h = h.Join(Handling{read: true, controls: newSet(all...)})
+	}
+	return h
 }
 
 // floor gives the TLP marking that an ACS marking comes near to.

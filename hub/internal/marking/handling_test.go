@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/stix"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -139,6 +140,44 @@ func TestDates(t *testing.T) {
 	at, how := mustHandling(t, "U TLP:CLEAR dispose=2027-01-01T00:00:00Z").Join(h).Disposition()
 	if !at.Equal(day.Add(48*time.Hour)) || !cmp.Equal(how, []string{"destroy"}) {
 		t.Errorf("the earliest disposition is %s, %v", at, how)
+	}
+}
+
+// TestParts shows what single parts are told as.
+func TestParts(t *testing.T) {
+	h := Combine(Parse("TLP:GREEN"), Parse("PAP:RED"), Parse("S//SI//REL TO USA, GBR"), Statement("Copyright"), iep(func(p *stix.IEP) {
+		p.Encrypt, p.Attribution = "must", "must"
+	}))
+	nations, limited := h.ReleasableTo()
+	attribute, encrypt, statements := h.Duties()
+	got := []any{h.TLP(), h.PAP(), h.Level(), h.Controls(), nations, limited, attribute, encrypt, statements, h.Unknown(), h.Sealed(), len(h.Digest())}
+	want := []any{contract.AmberStrict, PAPRed, Secret, []string{"SI"}, []string{"GBR", "USA"}, true, true, true, []string{"Copyright"}, false, false, 64}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	_, limited = Open().ReleasableTo()
+	if limited || !(Handling{}).Unknown() || !Combine(Parse("x")).Unknown() || (Handling{}).Digest() != Combine().Digest() {
+		t.Error("Open is limited, or what nobody marked is known")
+	}
+	b, err := h.MarshalText()
+	if err != nil || string(b) != h.String() {
+		t.Errorf("%s: %v", b, err)
+	}
+}
+
+// TestNames shows the words for what is outside the closed lists.
+func TestNames(t *testing.T) {
+	got := []string{
+		Level(9).String(), PAP(9).String(), Use(99).String(), Answer{Use: 99}.String(), Kind(99).String(), Mark{}.String(), KindIEP.String(),
+		OfTLP(9).String(), OfPAP(9).String(), Parse("amber").String(), OfTLP(9).Handling().String(),
+	}
+	want := []string{"unknown", "PAP:unknown", "unknown", "unknown use", "unknown", "no marking", "IEP 2.0", "TLP", "PAP", "TLP:AMBER", `U TLP:AMBER+STRICT unknown="TLP"`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	_, err := Use(99).MarshalText()
+	if err == nil {
+		t.Error("a use outside the closed list is written")
 	}
 }
 

@@ -55,7 +55,7 @@ func acsMarkings() *rapid.Generator[*stix.ACS] {
 			Control: stix.ControlSet{
 				Classification: rapid.SampledFrom([]string{"U", "U", "U", "S", "TS"}).Draw(t, "class"), Determinations: names("FOUO", "PUBREL", "NF", "AIS", "ODD").Draw(t, "determinations"),
 				Caveats: names("FISA", "POSSIBLEPII").Draw(t, "caveats"), Sensitivities: names(ECS, "PCII", "PR").Draw(t, "sensitivities"),
-				Scope: stixScopes().Draw(t, "control"),
+				Scope: stixScopes().Draw(t, "control"), SCI: names("SI", "SI-G", "TK", "FISA", "o dd").Draw(t, "sci"), Authority: names("LAC1").Draw(t, "authority"),
 			},
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "privileges") {

@@ -111,6 +111,9 @@ var rowTests = []struct {
 	{"ACS FISA", "U//FISA TLP:GREEN acs-fisa", "notify pass-on share", acs(func(a *stix.ACS) { a.Control.Caveats = []string{"FISA"} }), 0, "Foreign Intelligence Surveillance Act"},
 	{"ACS POSSIBLEPII", "U TLP:GREEN acs-possiblepii", "share", acs(func(a *stix.ACS) { a.Control.Caveats = []string{"POSSIBLEPII"} }), 2, "identifiable"},
 	{"ACS CISAPROPRIETARY", "U TLP:GREEN acs-cisaproprietary", "name-source share", acs(func(a *stix.ACS) { a.Control.Caveats = []string{"CISAPROPRIETARY"} }), 2, "6 U.S.C. 1504"},
+	{"ACS compartments", `U//LAC-12345/SI/SI-G TLP:AMBER+STRICT unknown="ACS control A B"`, "detect enforce show notify name-source pass-on share tear-line", acs(func(a *stix.ACS) {
+		a.Control.SCI, a.Control.Authority = []string{"SI-G", "a b"}, []string{"12345"}
+	}), 0, "LAC-12345/SI/SI-G is for people who are read into it"},
 	{"ACS classified", "S TLP:AMBER+STRICT", "share", acs(func(a *stix.ACS) { a.Control.Classification = "S" }), 0, "S is classified"},
 	{"ACS unknown word", `U TLP:AMBER+STRICT unknown="ACS ODD"`, "detect enforce show notify name-source pass-on share tear-line", acs(sensitivity("odd")), 0, "unknown marking ACS ODD"},
 	{"ACS disposition", `U TLP:GREEN dispose=2026-11-21T12:00:00Z how="destroy"`, "", acs(func(a *stix.ACS) { a.DisposeAt, a.DisposeHow = day, "destroy" }), 3, "may be held only for some time: 2026-11-21T12:00:00Z is when it has to be disposed of: destroy"},

@@ -46,7 +46,7 @@ func (h Handling) Markings(by Author) (refs []string, definitions []*stix.Markin
 		refs = append(refs, papRef(h.pap))
 		said = said.Join(OfPAP(h.pap).Handling())
 	}
-	if by.Custodian != "" && !scope(h.who).empty() && h.level == Unclassified && slices.ContainsFunc(h.rules, fromACSRule) {
+	if by.Custodian != "" && !scope(h.who).empty() && !h.controls.contains(everything) && h.level == Unclassified && slices.ContainsFunc(h.rules, fromACSRule) {
 		for _, a := range h.acs() {
 			read := fromACS(a)
 			if !h.Dominates(read) || said.Dominates(read) {
@@ -82,6 +82,13 @@ func fromACSRule(r rule) bool { return len(r.code) > 4 && r.code[:4] == "acs-" }
 func (h Handling) acs() []*stix.ACS {
 	first := blank()
 	first.Control.Scope = stixScope(h.who)
+	for _, name := range h.controls {
+		if category, ok := strings.CutPrefix(name, authority); ok {
+			first.Control.Authority = append(first.Control.Authority, category)
+		} else {
+			first.Control.SCI = append(first.Control.SCI, name)
+		}
+	}
 	first.DisposeAt = h.dispose
 	if len(h.how) > 0 {
 		first.DisposeHow = h.how[0]
