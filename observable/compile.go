@@ -13,6 +13,9 @@ import (
 // MaxAtoms bounds what one pattern may compile into.
 const MaxAtoms = 1000
 
+// maxWork bounds the combinations that are looked at for one pattern.
+const maxWork = 100_000
+
 // maxJoined is more comparisons than can narrow one atom in any way.
 const maxJoined = 8
 
@@ -108,6 +111,16 @@ func Compare(a, b Atom) int {
 type compiler struct {
 	text  string
 	atoms []Atom
+	work  int // combinations looked at
+}
+
+// spend counts combinations against the budget.
+func (c *compiler) spend(n int) error {
+	c.work += n
+	if c.work > maxWork {
+		return &Unobservable{Pos: -1, Why: fmt.Sprintf("more than %d combinations of its parts would have to be looked at; split it into several indicators", maxWork)}
+	}
+	return nil
 }
 
 // part shortens a part of a pattern for messages.
@@ -137,7 +150,7 @@ func tooMany() error {
 func (c *compiler) observation(o pattern.Observation) error {
 	switch o := o.(type) {
 	case *pattern.Observe:
-		alternatives, err := expand(o.Expr)
+		alternatives, err := c.expand(o.Expr)
 		if err != nil {
 			return err
 		}
@@ -176,23 +189,31 @@ func (c *compiler) observation(o pattern.Observation) error {
 
 // expand brings an expression into alternatives of comparisons that must all
 // hold.
-func expand(e pattern.Comparison) ([][]*pattern.Test, error) {
+func (c *compiler) expand(e pattern.Comparison) ([][]*pattern.Test, error) {
 	l, ok := e.(*pattern.Logic)
 	if !ok {
 		return [][]*pattern.Test{{e.(*pattern.Test)}}, nil
 	}
 	var out [][]*pattern.Test
 	for i, item := range l.Items {
-		next, err := expand(item)
+		next, err := c.expand(item)
+		if err != nil {
+			return nil, err
+		}
+		size := len(next)
+		if l.Op == pattern.And && i > 0 {
+			size *= len(out)
+		}
+		if size > MaxAtoms {
+			return nil, tooMany()
+		}
+		err = c.spend(size)
 		if err != nil {
 			return nil, err
 		}
 		if l.Op == pattern.Or || i == 0 {
 			out = append(out, next...)
 		} else {
-			if len(out)*len(next) > MaxAtoms {
-				return nil, tooMany()
-			}
 			var product [][]*pattern.Test
 			for _, a := range out {
 				for _, b := range next {

@@ -62,7 +62,7 @@ func drawValue(t *rapid.T, k Kind) string {
 		return ""
 	default:
 		n := map[Kind]string{MD5: "32", SHA1: "40", SHA256: "64", SHA512: "128"}[k]
-		return rapid.StringMatching("[0-9a-fA-F]{" + n + "}|[0-9a-g]{32}").Draw(t, "hash")
+		return rapid.StringMatching("[0-9a-fA-F]{"+n+"}|[0-9a-g]{32}").Draw(t, "hash")
 	}
 }
 

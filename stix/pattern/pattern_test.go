@@ -1,7 +1,9 @@
 package pattern
 
 import (
+	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -241,6 +243,38 @@ func BenchmarkParse(b *testing.B) {
 		_, err := Parse(in)
 		if err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestVectors runs what is in test/vectors for anybody: patterns with their
+// canonical form, or with the position of what is wrong.
+func TestVectors(t *testing.T) {
+	b, err := os.ReadFile("../../test/vectors/pattern.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		In, Out string
+		Error   *int
+	}
+	err = json.Unmarshal(b, &vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(vectors) < 100 {
+		t.Fatalf("only %d vectors", len(vectors))
+	}
+	for _, v := range vectors {
+		p, err := Parse(v.In)
+		var e *Error
+		switch {
+		case v.Error != nil && (!errors.As(err, &e) || e.Pos != *v.Error):
+			t.Errorf("%s: got %v, want an error at %d", v.In, err, *v.Error)
+		case v.Error == nil && err != nil:
+			t.Errorf("%s: %v", v.In, err)
+		case v.Error == nil && p.String() != v.Out:
+			t.Errorf("%s: got %s, want %s", v.In, p, v.Out)
 		}
 	}
 }
