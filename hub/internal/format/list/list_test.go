@@ -145,6 +145,40 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestValues shows that what is cut out of lines is what observable reads: a value
+// of the kind that it is said to have, or one whose kind can be guessed.
+func TestValues(t *testing.T) {
+	odd := map[string]bool{"free": true} // a single label, which says nothing
+	for _, k := range Kinds {
+		files, err := filepath.Glob("testdata/*." + string(k))
+		if err != nil || len(files) != 1 {
+			t.Fatal(files, err)
+		}
+		data, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := New(bytes.NewReader(data), format.Limits{}, Options{Kind: k})
+		for err == nil {
+			var r *format.Record
+			r, err = l.Next()
+			if err != nil || r.Problem != nil || r.Skip || odd[r.Value] {
+				continue
+			}
+			_, bad := observable.FromValue(r.Value)
+			if r.Kind != observable.None {
+				_, bad = observable.Make(r.Kind, r.Value)
+			}
+			if bad != nil {
+				t.Errorf("%s line %d: %s %q: %v", files[0], r.Line, r.Kind, r.Value, bad)
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+	}
+}
+
 // TestBudget shows that a line beyond the limit spoils itself only.
 func TestBudget(t *testing.T) {
 	in := "a.example\n" + strings.Repeat("x", 300_000) + "\nb.example\n" + strings.Repeat("y", 101) + "\r\n" + strings.Repeat("z", 100)

@@ -75,7 +75,10 @@ func (e *event) survey(s *scanner, limit int) (*format.Problem, error) {
 		case "date":
 			e.date = clip(string(c.text()), 40)
 		case "distribution":
-			e.distribution = string(c.text())
+			d := string(c.text())
+			if len(ofDistribution(e.distribution)) == 0 { // the strictest, should there be two
+				e.distribution = d
+			}
 		case "Orgc":
 			e.org = clip(c.named(), maxLabel)
 		case "SharingGroup":

@@ -160,6 +160,10 @@ func (m *Reader) step() error {
 		return err
 	}
 	if !more {
+		if f.where == inWrapper && !f.seen && len(m.stack) > 1 {
+			m.line = f.begin.line
+			m.problem(nil, codeMissing, "neither an event of MISP nor an object around one")
+		}
 		m.stack = m.stack[:len(m.stack)-1]
 		return nil
 	}

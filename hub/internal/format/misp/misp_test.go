@@ -103,6 +103,30 @@ func TestSample(t *testing.T) {
 	if diff := cmp.Diff(got, all(t, iotest.OneByteReader(blind{bytes.NewReader(data)}), 8192)); diff != "" {
 		t.Errorf("byte by byte it reads otherwise: %s", diff)
 	}
+	// What it gives is what observable reads.
+	m := New(bytes.NewReader(data), format.Limits{})
+	for err == nil {
+		var r *format.Record
+		r, err = m.Next()
+		if err != nil || r.Problem != nil || r.Skip {
+			continue
+		}
+		var bad error
+		switch {
+		case r.Pattern != "":
+			_, bad = observable.Compile(r.Pattern)
+		case r.Kind != observable.None:
+			_, bad = observable.Make(r.Kind, r.Value)
+		default:
+			_, bad = observable.FromValue(r.Value)
+		}
+		if bad != nil {
+			t.Errorf("%s: %v", r.Place, bad)
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
 }
 
 // TestWrappings shows that one event reads the same in all the forms that MISP
@@ -145,6 +169,14 @@ func TestWrappings(t *testing.T) {
 	}
 }
 
+func manyTags(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(`{"name":"t:%d"}`, i))
+	}
+	return strings.Join(all, ",")
+}
+
 func TestRefused(t *testing.T) {
 	const event = `{"uuid":"5e2b7a40-0000-4000-8000-000000000001","Attribute":[{"type":"domain","to_ids":true,"value":"a.example"}`
 	for _, tt := range []struct{ name, in, want string }{
@@ -160,10 +192,16 @@ func TestRefused(t *testing.T) {
 		{"no event", `{"Event":7}`, "1 line 1 WRONG-TYPE: Event is not what MISP writes there"},
 		{"numbers", `[7]`, "1 line 1 WRONG-TYPE: an event was expected, not another JSON value"},
 		{"tags broken", `{"Event":{"Attribute":[{"type":"domain","to_ids":true,"value":"a.example"}],"Tag":[{"name" 7}]}}`, "1 line 1 SYNTAX: what the event says of itself cannot be read: Tag: a colon is missing at byte 9"},
+		{"list of something else", `[{"type":"indicator"}]`, "1 line 1 MISSING-FIELD: neither an event of MISP nor an object around one"},
+		{"too many tags", `{"Event":{"Tag":[` + manyTags(300) + `],"Attribute":[{"type":"domain","to_ids":true,"value":"a.example"}]}}`, "1 line 1 ITEM-TOO-LARGE: the event has more tags than can be told apart"},
+		{"too many tags of one", `{"Event":{"Attribute":[{"type":"domain","to_ids":true,"value":"a.example","Tag":[` + manyTags(300) + `]}]}}`, "1 line 1 ITEM-TOO-LARGE: the attribute has more tags than can be told apart"},
+		{"long object", `{"Event":{"Object":[{"name":"` + strings.Repeat("x", 9000) + `","Attribute":[{"type":"domain","to_ids":true,"value":"a.example"}]}]}}`, "1 line 1 ITEM-TOO-LARGE: it is longer than 8000 bytes"},
+		{"long tags", `{"Event":{"Tag":[` + manyTags(600) + `],"Attribute":[]}}`, "1 line 1 ITEM-TOO-LARGE: what the event says of itself is too long: Tag"},
+		{"two distributions", `{"Event":{"distribution":0,"distribution":3,"Attribute":[{"type":"domain","to_ids":true,"value":"a.example"}]}}`, "1 line 1 domain <a.example> -1% credibility 0 TLP:AMBER+STRICT [] (domain / MISP event)"},
 		{"after the end", `[] x`, "1 line 1 SYNTAX: the input cannot be read from here on: something follows the end of the JSON value"},
 	} {
 		for _, r := range []io.Reader{strings.NewReader(tt.in), blind{strings.NewReader(tt.in)}} {
-			if diff := cmp.Diff([]string{tt.want}, all(t, r, 1000)); diff != "" {
+			if diff := cmp.Diff([]string{tt.want}, all(t, r, 8000)); diff != "" {
 				t.Errorf("%s: %s", tt.name, diff)
 			}
 		}
