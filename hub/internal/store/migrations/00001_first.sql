@@ -233,9 +233,9 @@ CREATE TABLE item_source (
     source      text NOT NULL REFERENCES source (id),
     place       text NOT NULL,
     reference   text NOT NULL,            -- the source's own identifier
-    reference_key bigint NOT NULL,        -- short digest of it for look-ups, 0 without one
-    version     bigint NOT NULL,          -- of what the source calls by it: STIX modified; 0 unknown
-    revoked     boolean NOT NULL,         -- the source took it back by this mention
+    reference_key bigint NOT NULL DEFAULT 0,        -- short digest of it for look-ups, 0 without one
+    version     bigint NOT NULL DEFAULT 0, -- of what the source calls by it: STIX modified; 0 unknown
+    revoked     boolean NOT NULL DEFAULT false, -- the source took it back by this mention
     credibility integer NOT NULL,         -- of the information, Admiralty scale, 1 to 6; 0 unknown
     confidence  integer NOT NULL,         -- as this source gave it, 0 to 100; -1 unknown
     handling    integer NOT NULL REFERENCES handling (number),
