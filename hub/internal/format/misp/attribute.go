@@ -244,6 +244,9 @@ func (m *Reader) attribute(raw []byte) {
 func (m *Reader) refuse(a *attribute, p *format.Problem) {
 	r := m.problem(a.raw, p.Code, p.Reason)
 	r.Place = m.placeOf(a.uuid)
+	if personal(a) {
+		r.Raw = nil
+	}
 }
 
 // give adds the records of an attribute: one, none but a Skip, or two.
@@ -255,6 +258,9 @@ func (m *Reader) give(a *attribute, object string, with narrow) {
 		return
 	}
 	values, about, problem := split(a.sort, a.value)
+	if victims[a.category] {
+		problem = &format.Problem{Code: codeBenign, Reason: "its category " + a.category + " names who was attacked, not who attacks"}
+	}
 	switch {
 	case problem != nil && a.deleted:
 		m.queue = append(m.queue, format.Record{Place: m.placeOf(a.uuid), Line: m.line, Raw: a.raw, Confidence: -1, Skip: true})

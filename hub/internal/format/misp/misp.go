@@ -36,6 +36,7 @@ const (
 	codeMissing      = "MISSING-FIELD"
 	codeValue        = "BAD-VALUE"
 	codeUnobservable = "PATTERN-UNOBSERVABLE"
+	codeBenign       = "NOT-MALICIOUS"
 )
 
 const (

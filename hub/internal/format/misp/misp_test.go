@@ -108,6 +108,9 @@ func TestSample(t *testing.T) {
 	for err == nil {
 		var r *format.Record
 		r, err = m.Next()
+		if err == nil && bytes.Contains(r.Raw, []byte("victim.example")) {
+			t.Errorf("%s keeps who was attacked: %s", r.Place, r.Raw)
+		}
 		if err != nil || r.Problem != nil || r.Skip {
 			continue
 		}

@@ -18,7 +18,7 @@ type value struct {
 // kinds are the attribute types of one value that services can see.
 var kinds = map[string]observable.Kind{
 	"domain": observable.Domain, "hostname": observable.Domain, "url": observable.URL,
-	"email": observable.Mail, "email-src": observable.Mail, "email-dst": observable.Mail, "email-reply-to": observable.Mail,
+	"email": observable.Mail, "email-src": observable.Mail, "email-reply-to": observable.Mail,
 	"email-subject": observable.Subject, "email-attachment": observable.FileName, "filename": observable.FileName,
 	"md5": observable.MD5, "sha1": observable.SHA1, "sha256": observable.SHA256, "sha512": observable.SHA512,
 }
@@ -53,6 +53,8 @@ func split(sort, v string) (out []value, about string, problem *format.Problem) 
 		}
 		a, _, _ := address(addr)
 		return append([]value{{text: name, kind: observable.Domain}}, a...), "seen together: " + v, nil
+	case "email-dst":
+		return nil, "", &format.Problem{Code: codeUnobservable, Reason: "it names who mail is sent to, and services match who sends it"}
 	case "uri":
 		switch {
 		case strings.HasPrefix(v, "/"):
@@ -78,6 +80,16 @@ func split(sort, v string) (out []value, about string, problem *format.Problem) 
 		}
 	}
 	return nil, "", &format.Problem{Code: codeUnobservable, Reason: "no service can see what MISP calls " + clip(sort, 60)}
+}
+
+// victims are the categories in which MISP keeps who was attacked.
+var victims = map[string]bool{"Targeting data": true, "Person": true}
+
+// personal reports whether an attribute may name a person or a victim: of those
+// nothing is kept when they are refused.
+func personal(a *attribute) bool {
+	return victims[a.category] || a.sort == "email-dst" || strings.HasPrefix(a.sort, "target-") || strings.HasPrefix(a.sort, "whois-registrant-") ||
+		strings.HasPrefix(a.sort, "email-dst-")
 }
 
 func bad(sort, want string) *format.Problem {
