@@ -10,7 +10,7 @@ import (
 // Ref is a reference that is embedded in an object.
 type Ref struct {
 	Property string // whose name ends in _ref or _refs
-	Path     string // where it stands, as a selector: "object_refs.[3]"
+	Path     string // where it stands, as a selector: "object_refs.[3]"; "" if longer than 1 KiB
 	ID       string
 }
 
@@ -18,46 +18,77 @@ type Ref struct {
 // extensions, embedded parts and granular markings: each string of a property
 // named *_ref and each item of one named *_refs that is an identifier.
 func (o *Object) Refs() []Ref {
-	return refsIn(nil, o.Value(), "")
+	var f refFinder
+	f.within(o.Value())
+	return f.found
 }
 
-func refsIn(out []Ref, v Value, path string) []Ref {
-	switch v.Kind() {
-	case Items:
-		for i, x := range v.Items() {
-			if x.Kind() == Members || x.Kind() == Items {
-				out = refsIn(out, x, path+".["+strconv.Itoa(i)+"]")
+// maxPath is how long a path of a [Ref] may be.
+const maxPath = 1 << 10
+
+// refFinder walks through an object. Paths are made of steps when they are
+// needed, so that long names cost nothing.
+type refFinder struct {
+	found []Ref
+	steps []step
+}
+
+// step is a name, or an index if the name is empty.
+type step struct {
+	name  string
+	index int
+}
+
+func (f *refFinder) within(v Value) {
+	for i, x := range v.Items() {
+		f.steps = append(f.steps, step{index: i})
+		f.within(x)
+		f.steps = f.steps[:len(f.steps)-1]
+	}
+	for name, x := range v.Members() {
+		f.steps = append(f.steps, step{name: name})
+		switch {
+		case x.Kind() == String && strings.HasSuffix(name, "_ref"):
+			f.add(name, x)
+		case x.Kind() == Items && strings.HasSuffix(name, "_refs"):
+			for i, r := range x.Items() {
+				f.steps = append(f.steps, step{index: i})
+				f.add(name, r)
+				f.within(r)
+				f.steps = f.steps[:len(f.steps)-1]
 			}
+		default:
+			f.within(x)
 		}
-	case Members:
-		for name, x := range v.Members() {
-			switch k := x.Kind(); {
-			case k == String && strings.HasSuffix(name, "_ref"):
-				out = appendRef(out, name, join(path, name), x.Str())
-			case k == Items && strings.HasSuffix(name, "_refs"):
-				for i, r := range x.Items() {
-					out = appendRef(out, name, join(path, name)+".["+strconv.Itoa(i)+"]", r.Str())
-				}
-			case k == Members || k == Items:
-				out = refsIn(out, x, join(path, name))
-			}
-		}
+		f.steps = f.steps[:len(f.steps)-1]
 	}
-	return out
 }
 
-func join(path, name string) string {
-	if path == "" {
-		return name
+func (f *refFinder) add(name string, v Value) {
+	id := v.Str()
+	if CheckID(id) == nil {
+		f.found = append(f.found, Ref{Property: name, Path: f.path(), ID: id})
 	}
-	return path + "." + name
 }
 
-func appendRef(out []Ref, name, path, id string) []Ref {
-	if CheckID(id) != nil {
-		return out
+func (f *refFinder) path() string {
+	var b []byte
+	for i, s := range f.steps {
+		if i > 0 {
+			b = append(b, '.')
+		}
+		if s.name == "" {
+			b = append(strconv.AppendInt(append(b, '['), int64(s.index), 10), ']')
+		} else if len(s.name) <= maxPath {
+			b = append(b, s.name...)
+		} else {
+			return ""
+		}
+		if len(b) > maxPath {
+			return ""
+		}
 	}
-	return append(out, Ref{Property: name, Path: path, ID: id})
+	return string(b)
 }
 
 // Relationship is what section 5.1 adds to the common properties.
