@@ -8,42 +8,6 @@ import (
 	"ecs/observable"
 )
 
-type reserved struct {
-	prefix netip.Prefix
-	what   string
-}
-
-// specialPrefixes are the IANA special-purpose address registries (RFC 6890 and
-// its updates), multicast, and what is not global unicast.
-var specialPrefixes = []reserved{
-	{netip.MustParsePrefix("0.0.0.0/8"), "\"this network\" (RFC 791)"},
-	{netip.MustParsePrefix("10.0.0.0/8"), "private (RFC 1918)"},
-	{netip.MustParsePrefix("100.64.0.0/10"), "shared by carriers (RFC 6598)"},
-	{netip.MustParsePrefix("127.0.0.0/8"), "loopback (RFC 1122)"},
-	{netip.MustParsePrefix("169.254.0.0/16"), "link-local (RFC 3927)"},
-	{netip.MustParsePrefix("172.16.0.0/12"), "private (RFC 1918)"},
-	{netip.MustParsePrefix("192.0.0.0/24"), "for protocol assignments (RFC 6890)"},
-	{netip.MustParsePrefix("192.0.2.0/24"), "for documentation (RFC 5737)"},
-	{netip.MustParsePrefix("192.31.196.0/24"), "AS112 (RFC 7535)"},
-	{netip.MustParsePrefix("192.52.193.0/24"), "AMT (RFC 7450)"},
-	{netip.MustParsePrefix("192.88.99.0/24"), "6to4 relay, deprecated (RFC 7526)"},
-	{netip.MustParsePrefix("192.168.0.0/16"), "private (RFC 1918)"},
-	{netip.MustParsePrefix("192.175.48.0/24"), "AS112 (RFC 7534)"},
-	{netip.MustParsePrefix("198.18.0.0/15"), "for benchmarks (RFC 2544)"},
-	{netip.MustParsePrefix("198.51.100.0/24"), "for documentation (RFC 5737)"},
-	{netip.MustParsePrefix("203.0.113.0/24"), "for documentation (RFC 5737)"},
-	{netip.MustParsePrefix("224.0.0.0/4"), "multicast (RFC 5771)"},
-	{netip.MustParsePrefix("240.0.0.0/4"), "reserved, with limited broadcast (RFC 1112, RFC 8190)"},
-	{netip.MustParsePrefix("2001::/23"), "for protocol assignments, with Teredo, ORCHID and AMT (RFC 2928)"},
-	{netip.MustParsePrefix("2001:db8::/32"), "for documentation (RFC 3849)"},
-	{netip.MustParsePrefix("2002::/16"), "6to4 (RFC 3056)"},
-	{netip.MustParsePrefix("2620:4f:8000::/48"), "AS112 (RFC 7534)"},
-	{netip.MustParsePrefix("3fff::/20"), "for documentation (RFC 9637)"},
-	{netip.MustParsePrefix("ff00::/8"), "multicast (RFC 4291)"},
-	{netip.MustParsePrefix("fe80::/10"), "link-local (RFC 4291)"},
-	{netip.MustParsePrefix("fc00::/7"), "unique-local (RFC 4193)"},
-}
-
 var globalUnicast6 = netip.MustParsePrefix("2000::/3")
 
 var documentationPrefixes = []netip.Prefix{
@@ -76,7 +40,7 @@ func (c *Checker) address(r *report, a observable.Atom) {
 			r.stop(CodeSpecialAddr, a.Value+" is or contains space that is "+what)
 		}
 	}
-	pr, ok := c.protected.prefix(p)
+	pr, ok := c.protectedPrefix(p)
 	if ok {
 		r.stop(CodeProtectedIP, a.Value+" would hit the protected "+pr.Name+": "+pr.Reason)
 	}
@@ -85,7 +49,7 @@ func (c *Checker) address(r *report, a observable.Atom) {
 func specialAddr(a netip.Addr) (string, bool) { return specialPrefix(netip.PrefixFrom(a, a.BitLen())) }
 
 func specialPrefix(p netip.Prefix) (string, bool) {
-	for _, s := range specialPrefixes {
+	for _, s := range builtins.prefixes {
 		if s.prefix.Overlaps(p) {
 			return s.what, true
 		}

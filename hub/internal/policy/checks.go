@@ -25,6 +25,7 @@ const (
 	CodeSpecialAddr  = "V3-SPECIAL-ADDRESS"    // IANA special-purpose registries, multicast, not global
 	CodeProtectedIP  = "V3-PROTECTED-ADDRESS"  // root servers, large public resolvers, and configured ones
 	CodeBroad        = "V4-BROAD-PREFIX"       // shorter than /24 or /48
+	CodeShared       = "V4-SHARED-HOSTING"     // a name under which anybody gets a name, or one below it
 	CodePort         = "V4-PORT-ALONE"         // a port without an address
 	CodeStale        = "V5-STALE"              // seen too long ago
 	CodeFuture       = "V5-OBSERVED-IN-FUTURE" // seen after it was received

@@ -3,7 +3,6 @@ package policy
 import (
 	"encoding/hex"
 	"net/netip"
-	"net/url"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -224,14 +223,4 @@ func turned(n string) string {
 		n = n[:max(i, 0)]
 	}
 	return b.String()
-}
-
-// hostOf gives the host of a canonical URL, without brackets; empty if there is
-// none.
-func hostOf(u string) string {
-	parsed, err := url.Parse(u)
-	if err != nil {
-		return ""
-	}
-	return parsed.Hostname()
 }

@@ -27,18 +27,6 @@ const (
 	maxSubstring = 64 << 10
 )
 
-// softLists are lists whose hit says little against blocking: crowded ranges,
-// scanners, and services that attackers rent like anybody else. The patterns
-// are those of [path.Match]. All other lists stop an item.
-var softLists = []string{
-	"vpn-*", "*scanning*", "*scanner*", "amazon-aws", "microsoft-azure*", "google-gcp", "oracle-oci", "ovh-cluster",
-	"dynamic-dns", "disposable-email", "url-shortener", "link-in-bio", "lots-project", "parking-*", "public-ipfs*",
-	"findip-host", "whats-my-ip", "security-provider-blogpost", "covid*", "cisco_top20k", "cloudflare-top20k",
-	"cloudflare-top50k", "cloudflare-top100k", "public-dns-*", "sinkholes", "icloud-private-relay", "check-host-net",
-	"tenable-*", "palo-alto-*", "openai-gptbot", "telegram-ips", "automated-malware-analysis", "digitalside",
-	"umich-*", "shadowserver", "common-contact-emails",
-}
-
 // kindsOf tells which kinds of value the attribute types of the MISP data model
 // speak of.
 var kindsOf = map[string][]observable.Kind{
@@ -61,8 +49,8 @@ type ListProblem struct {
 }
 
 // LoadLists reads warning lists: each file NAME.json, or NAME/list.json, is one
-// list. Severities sets the severity of lists by name, before the built-in
-// choice. The error is for what makes all of it useless; bad files and entries
+// list. Severities sets the severity of lists by name, or of a whole [Category] by
+// "category:" and its name, before the built-in table. The error is for what makes all of it useless; bad files and entries
 // are in the problems.
 func LoadLists(dir fs.FS, severities map[string]indicator.Severity) (*Lists, []ListProblem, error) {
 	b := builder{
@@ -112,9 +100,12 @@ func (b *builder) problem(list, entry, reason string) {
 // listFile is the format of the MISP project; fields that we do not use are
 // left out.
 type listFile struct {
-	Type  string   `json:"type"`
-	Kinds []string `json:"matching_attributes"`
-	List  []string `json:"list"`
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Version     json.RawMessage `json:"version"`
+	Type        string          `json:"type"`
+	Kinds       []string        `json:"matching_attributes"`
+	List        []string        `json:"list"`
 }
 
 func (b *builder) file(dir fs.FS, p, name string) error {
@@ -150,8 +141,14 @@ func (b *builder) file(dir fs.FS, p, name string) error {
 	if kinds == 0 {
 		return nil // speaks of nothing that a service can match, such as telephone numbers
 	}
-	b.l.meta = append(b.l.meta, listMeta{name: name, kinds: kinds, zone: in.Type == "hostname", severity: b.severity(name)})
+	cat, sev := classify(name, b.severities)
+	b.l.meta = append(b.l.meta, listMeta{
+		name: name, kinds: kinds, zone: in.Type == "hostname", severity: sev, category: cat, rank: rankOf(name, cat),
+		title: Printable(in.Name, 200), date: dateOf(string(in.Version)),
+	})
 	i := uint16(len(b.l.meta) - 1)
+	before := b.l.entries
+	defer func() { b.l.meta[i].entries = b.l.entries - before }()
 	for _, e := range in.List {
 		if len(e) > maxEntry {
 			b.problem(name, e, "longer than 4096 bytes")
@@ -165,20 +162,6 @@ func (b *builder) file(dir fs.FS, p, name string) error {
 		b.l.entries++
 	}
 	return nil
-}
-
-func (b *builder) severity(name string) indicator.Severity {
-	s, ok := b.severities[name]
-	if ok {
-		return s
-	}
-	for _, p := range softLists {
-		ok, err := path.Match(p, name)
-		if ok && err == nil {
-			return indicator.Warn
-		}
-	}
-	return indicator.Stop
 }
 
 // exact takes a string or a host name. A leading dot, which some lists write,

@@ -2,10 +2,10 @@ package policy
 
 import (
 	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gaissmai/bart"
 	"golang.org/x/net/publicsuffix"
@@ -34,6 +34,11 @@ type listMeta struct {
 	kinds    uint32 // set of observable kinds, one bit each
 	zone     bool   // type hostname: entries stand for themselves and all below
 	severity indicator.Severity
+	category Category
+	rank     int
+	title    string
+	date     time.Time
+	entries  int
 }
 
 // pieceLen is the length of the prefix by which substrings are found.
@@ -55,10 +60,35 @@ type Hit struct {
 	List     string // short name: the file's or folder's
 	Entry    string // the entry that hit
 	Severity indicator.Severity
+	Category Category
+	Rank     int // lists of popular names: the rank of all on it, at least; 0: no such list
 }
 
 // Len gives how many lists there are, and how many entries in all of them.
 func (l *Lists) Len() (lists, entries int) { return len(l.meta), l.entries }
+
+// About describes the lists, in the order of their names.
+func (l *Lists) About() []ListInfo {
+	out := make([]ListInfo, 0, len(l.meta))
+	for _, m := range l.meta {
+		out = append(out, ListInfo{m.name, m.title, CodeListed, m.category, m.severity, m.rank, m.entries, m.date})
+	}
+	return sortedInfo(out)
+}
+
+// Rank gives the best rank that the lists of popular names know of a name, 0 when
+// they do not know it. It is that of the name itself; of the names above and
+// below it nothing is said.
+func (l *Lists) Rank(name string) int {
+	best := 0
+	for _, i := range l.exact[name] {
+		r := l.meta[i].rank
+		if r > 0 && (best == 0 || r < best) {
+			best = r
+		}
+	}
+	return best
+}
 
 func (l *Lists) applies(list uint16, k observable.Kind) bool { return l.meta[list].kinds&(1<<k) != 0 }
 
@@ -107,7 +137,7 @@ func (l *Lists) checkName(h *hitSet, k observable.Kind, n string, soft bool) {
 			}
 			// Below a suffix under which strangers have names, the list speaks of the
 			// suffix and not of this name.
-			h.add(l, i, z, soft || z != n && isSuffix(z))
+			h.add(l, i, z, soft || z != n && (l.meta[i].category == Shared || isSuffix(z)))
 		}
 	}
 	i, ok := l.above[n]
@@ -117,11 +147,7 @@ func (l *Lists) checkName(h *hitSet, k observable.Kind, n string, soft bool) {
 }
 
 func (l *Lists) checkHost(h *hitSet, u string) {
-	parsed, err := url.Parse(u)
-	if err != nil {
-		return
-	}
-	host := parsed.Hostname()
+	host := hostOf(u)
 	addr, ok := parseAddr(host)
 	if ok {
 		l.checkPrefix(h, observable.Addr, netip.PrefixFrom(addr, addr.BitLen()), true)
@@ -199,5 +225,5 @@ func (h *hitSet) add(l *Lists, i uint16, entry string, soft bool) {
 			return
 		}
 	}
-	h.found = append(h.found, Hit{List: m.name, Entry: entry, Severity: sev})
+	h.found = append(h.found, Hit{List: m.name, Entry: entry, Severity: sev, Category: m.category, Rank: m.rank})
 }

@@ -165,16 +165,16 @@ func TestListSeverities(t *testing.T) {
 		value string
 		want  []policy.Hit
 	}{
-		{"bank.com", []policy.Hit{{"bank-website", "bank.com", indicator.Stop}}},
-		{"www.bank.com", []policy.Hit{{"bank-website", "bank.com", indicator.Stop}}},
+		{"bank.com", []policy.Hit{{"bank-website", "bank.com", indicator.Stop, policy.Institution, 0}}},
+		{"www.bank.com", []policy.Hit{{"bank-website", "bank.com", indicator.Stop, policy.Institution, 0}}},
 		{"notbank.com", nil},
-		{"github.io", []policy.Hit{{"tranco10k", "github.io", indicator.Stop}}},
-		{"evil.github.io", []policy.Hit{{"tranco10k", "github.io", indicator.Warn}}},
-		{"https://www.bank.com/x", []policy.Hit{{"bank-website", "bank.com", indicator.Warn}}},
-		{"45.1.2.3", []policy.Hit{{"vpn-ipv4", "45.1.0.0/16", indicator.Warn}}},
-		{"45.2.2.2", []policy.Hit{{"akamai", "45.2.2.0/24", indicator.Stop}}},
-		{"45.2.0.0/16", []policy.Hit{{"akamai", "45.2.2.0/24", indicator.Stop}}},
-		{"d41d8cd98f00b204e9800998ecf8427e", []policy.Hit{{"empty-hashes", "d41d8cd98f00b204e9800998ecf8427e", indicator.Stop}}},
+		{"github.io", []policy.Hit{{"tranco10k", "github.io", indicator.Stop, policy.Popular, 10000}}},
+		{"evil.github.io", []policy.Hit{{"tranco10k", "github.io", indicator.Warn, policy.Popular, 10000}}},
+		{"https://www.bank.com/x", []policy.Hit{{"bank-website", "bank.com", indicator.Warn, policy.Institution, 0}}},
+		{"45.1.2.3", []policy.Hit{{"vpn-ipv4", "45.1.0.0/16", indicator.Warn, policy.VPN, 0}}},
+		{"45.2.2.2", []policy.Hit{{"akamai", "45.2.2.0/24", indicator.Stop, policy.CDN, 0}}},
+		{"45.2.0.0/16", []policy.Hit{{"akamai", "45.2.2.0/24", indicator.Stop, policy.CDN, 0}}},
+		{"d41d8cd98f00b204e9800998ecf8427e", []policy.Hit{{"empty-hashes", "d41d8cd98f00b204e9800998ecf8427e", indicator.Stop, policy.HashOfAll, 0}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.value, func(t *testing.T) {

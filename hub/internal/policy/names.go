@@ -1,22 +1,12 @@
 package policy
 
 import (
-	"net/url"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
 
 	"ecs/observable"
 )
-
-// specialNames are the special-use domain names of the IANA registry (RFC 6761)
-// and names reserved by ICANN; each stands for itself and everything below.
-var specialNames = map[string]string{
-	"localhost": "RFC 6761", "local": "RFC 6762", "invalid": "RFC 6761", "test": "RFC 6761",
-	"example": "RFC 6761", "example.com": "RFC 6761", "example.net": "RFC 6761", "example.org": "RFC 6761",
-	"onion": "RFC 7686", "alt": "RFC 9476", "home.arpa": "RFC 8375", "arpa": "RFC 3172",
-	"internal": "reserved by ICANN for private use",
-}
 
 // documentationNames are those that a demonstration may use (RFC 2606).
 var documentationNames = []string{"example", "test", "example.com", "example.net", "example.org"}
@@ -39,25 +29,45 @@ func (c *Checker) name(r *report, n string) {
 	switch {
 	case suffix == n && icann:
 		r.stop(CodeSuffix, n+" is a public suffix: everything registered below it would be blocked")
+		return
 	case suffix == n:
 		r.stop(CodeSuffix, n+" is a public suffix by its owner's word (private section of the Public Suffix List): unrelated parties have names below it")
+		return
 	case !icann && !strings.Contains(suffix, "."):
 		r.warn(CodeUnknownTLD, n+" ends in "+suffix+", which is no top-level domain known here")
 	}
-	p, ok := c.protected.name(n)
+	p, ok := c.protectedName(n)
 	if ok {
 		r.stop(CodeProtected, n+" would hit the protected name "+p.Name+": "+p.Reason)
+	}
+	shared(r, n)
+}
+
+// shared judges names of services under which anybody gets a name.
+func shared(r *report, n string) {
+	what, ok := builtins.shared[n]
+	if ok {
+		r.stop(CodeShared, n+" is shared by strangers: "+what+"; block the names below it that are meant")
+		return
+	}
+	below, ok := builtins.above[n]
+	if ok {
+		r.stop(CodeShared, n+" would block "+below+", which is shared by strangers: "+builtins.shared[below])
+		return
+	}
+	for z := parent(n); z != ""; z = parent(z) {
+		what, ok = builtins.shared[z]
+		if ok {
+			r.warn(CodeShared, n+" is a name below "+z+", "+what+": only this one is blocked, and it may change hands soon")
+			return
+		}
 	}
 }
 
 // hostOfURL judges the host of a URL. The URL alone is matched, not the host:
 // only what can never be meant stops.
 func (c *Checker) hostOfURL(r *report, u string) {
-	parsed, err := url.Parse(u)
-	if err != nil {
-		return
-	}
-	h := strings.TrimSuffix(strings.ToLower(parsed.Hostname()), ".")
+	h := hostOf(u)
 	addr, ok := parseAddr(h)
 	if ok {
 		if !(c.demo && documentationAddr(addr)) {
@@ -73,10 +83,10 @@ func (c *Checker) hostOfURL(r *report, u string) {
 		r.stop(CodeSpecialName, "the URL's host "+h+" is "+zone+" or below it, which is reserved ("+rfc+")")
 		return
 	}
-	p, ok := c.protected.name(h)
+	p, ok := c.protectedName(h)
 	if ok {
 		sev := r.warn
-		if parsed.Path == "" || parsed.Path == "/" && parsed.RawQuery == "" {
+		if frontPage(u) {
 			sev = r.stop // the front page of somebody who is protected
 		}
 		sev(CodeProtected, "the URL's host "+h+" belongs to the protected name "+p.Name+": "+p.Reason)
@@ -93,7 +103,7 @@ func (c *Checker) domainOfMail(r *report, m string) {
 		r.stop(CodeSpecialName, "the mail domain "+d+" is "+zone+" or below it, which is reserved ("+rfc+")")
 		return
 	}
-	p, ok := c.protected.name(d)
+	p, ok := c.protectedName(d)
 	if ok {
 		r.warn(CodeProtected, "the mail domain "+d+" belongs to the protected name "+p.Name+": "+p.Reason)
 	}
@@ -102,7 +112,7 @@ func (c *Checker) domainOfMail(r *report, m string) {
 // specialName finds the special-use name that n is, or is below.
 func specialName(n string) (zone, rfc string, ok bool) {
 	for z := n; z != ""; z = parent(z) {
-		rfc, ok = specialNames[z]
+		rfc, ok = builtins.special[z]
 		if ok {
 			return z, rfc, true
 		}
@@ -131,12 +141,9 @@ func documentation(a observable.Atom) bool {
 		_, d, _ := strings.Cut(a.Value, "@")
 		return documentationName(d)
 	case observable.URL:
-		u, err := url.Parse(a.Value)
-		if err != nil {
-			return false
-		}
-		addr, ok := parseAddr(u.Hostname())
-		return ok && documentationAddr(addr) || documentationName(u.Hostname())
+		h := hostOf(a.Value)
+		addr, ok := parseAddr(h)
+		return ok && documentationAddr(addr) || documentationName(h)
 	default:
 		return false
 	}
@@ -146,4 +153,31 @@ func documentation(a observable.Atom) bool {
 func parent(n string) string {
 	_, rest, _ := strings.Cut(n, ".")
 	return rest
+}
+
+// hostOf gives the host of a canonical URL, without port and brackets; empty if
+// there is none.
+func hostOf(u string) string {
+	_, rest, ok := strings.Cut(u, "://")
+	if !ok {
+		return ""
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end >= 0 {
+		rest = rest[:end]
+	}
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	if strings.HasPrefix(rest, "[") {
+		rest, _, _ = strings.Cut(rest[1:], "]")
+		return rest
+	}
+	rest, _, _ = strings.Cut(rest, ":")
+	return rest
+}
+
+// frontPage reports a URL without a path and query.
+func frontPage(u string) bool {
+	_, rest, _ := strings.Cut(u, "://")
+	n := strings.IndexAny(rest, "/?#")
+	return n < 0 || rest[n:] == "/"
 }
