@@ -83,7 +83,7 @@ const (
 // could not be taken.
 func TestEvents(t *testing.T) {
 	sqldbtest.Each(t, openStore, func(t *testing.T, db *sqldb.DB) {
-		versions := map[string]int{eventA: 100, eventB: 50}
+		versions := map[string]int{eventA: 30, eventB: 20}
 		var asked []string
 		missing := ""
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,7 +92,7 @@ func TestEvents(t *testing.T) {
 			case r.URL.Path == "/feed/manifest.json":
 				var parts []string
 				for id, v := range versions {
-					parts = append(parts, fmt.Sprintf(`"%s":{"info":"x","timestamp":"%d","Orgc":{"name":"y"}}`, id, v))
+					parts = append(parts, fmt.Sprintf(`"%s":{"info":"x","timestamp":"17000000%02d","Orgc":{"name":"y"}}`, id, v))
 				}
 				_, _ = io.WriteString(w, "{"+strings.Join(parts, ",")+"}")
 			case missing != "" && strings.Contains(r.URL.Path, missing):
@@ -121,9 +121,9 @@ func TestEvents(t *testing.T) {
 			t.Error(diff)
 		}
 		want("again", "")
-		versions[eventB] = 60 // older than what is here of another event
+		versions[eventB] = 25 // older than what is here of another event
 		want("one changed", "", eventB+".json")
-		versions[eventA], versions[eventB], missing = 200, 201, eventA
+		versions[eventA], versions[eventB], missing = 40, 41, eventA
 		want("one missing", "1 of 2 new events could not be taken", eventA+".json", eventB+".json")
 		st := stateOf(t, c)
 		if !strings.Contains(st.LastError, "HTTP 404") || st.Failures != 0 {
@@ -135,6 +135,34 @@ func TestEvents(t *testing.T) {
 		want("gone", "")
 		if n := count(t, db, "SELECT count(*) FROM feed_event"); n != 1 {
 			t.Errorf("%d events are known", n)
+		}
+	})
+}
+
+// An event becomes indicators; a second version of it adds what is new.
+func TestEventIntoIntake(t *testing.T) {
+	sqldbtest.Each(t, openStore, func(t *testing.T, db *sqldb.DB) {
+		stamp, names := 1700000000, []string{"a.example"}
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/manifest.json") {
+				_, _ = fmt.Fprintf(w, `{"%s":{"info":"x","timestamp":"%d","Orgc":{"name":"y"}}}`, eventA, stamp)
+				return
+			}
+			var list []string
+			for i, n := range names {
+				list = append(list, fmt.Sprintf(`{"uuid":"cccccccc-0000-4000-8000-%012d","type":"domain","category":"Network activity","to_ids":true,"timestamp":"%d","value":"%s"}`, i, stamp, n))
+			}
+			_, _ = fmt.Fprintf(w, `{"Event":{"uuid":"%s","info":"x","date":"2023-11-14","timestamp":"%d","Tag":[{"name":"tlp:green"}],"Attribute":[%s]}}`, eventA, stamp, strings.Join(list, ","))
+		})
+		c := newCollector(t, db, realIntake(t, db), Feed{Source: "one", Name: "osint", Kind: MISP, URL: serve(t, h)})
+		got, err := c.Poll(t.Context(), "one", "osint")
+		if err != nil || got.Accepted != 1 || got.Refused != 0 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		stamp, names = stamp+1, append(names, "b.example")
+		got, err = c.Poll(t.Context(), "one", "osint")
+		if err != nil || got.Accepted != 1 || got.Duplicate != 1 {
+			t.Errorf("%+v, %v", got, err)
 		}
 	})
 }

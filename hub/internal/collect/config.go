@@ -135,7 +135,7 @@ func (f *Feed) checkKind() error {
 	fixed := map[string]struct {
 		format string
 		most   int64
-	}{TAXII: {intake.STIX, 32 << 20}, MISP: {"misp", 64 << 20}, HTTP: {f.Format, 1 << 30}}
+	}{TAXII: {intake.STIX, 32 << 20}, MISP: {intake.MISP, 64 << 20}, HTTP: {f.Format, 1 << 30}}
 	is, known := fixed[f.Kind]
 	switch {
 	case !known:

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"ecs/hub/internal/format/misp"
 	"ecs/hub/internal/intake"
 	"ecs/taxii"
 )
@@ -200,6 +201,12 @@ func (r *run) takeEvent(ctx context.Context, u *url.URL, e event) error {
 	return advance(ctx, r.c.cfg.DB, &r.feed.Feed, &r.row, progress{deliveries: 1, items: rep.Position, event: e.id, version: e.version}, now())
 }
 
+// event is one line of a manifest.
+type event struct {
+	id      string // UUID
+	version int64  // of its last change, seconds since 1970
+}
+
 // manifest reads which events there are; none at all when it has not changed.
 func (r *run) manifest(ctx context.Context, u *url.URL) (list []event, etag, changed string, err error) {
 	a, err := r.reach.get(ctx, u, r.row.etag, r.row.changed, pageTime)
@@ -210,9 +217,13 @@ func (r *run) manifest(ctx context.Context, u *url.URL) (list []event, etag, cha
 	if a.same {
 		return nil, "", "", nil
 	}
-	list, err = readManifest(a.body)
+	entries, err := misp.ParseManifest(a.body)
 	if err != nil {
 		return nil, "", "", fmt.Errorf("manifest.json of %s: %w", u.Host, err)
+	}
+	list = make([]event, 0, len(entries))
+	for _, e := range entries {
+		list = append(list, event{e.UUID, e.Timestamp.Unix()})
 	}
 	slices.SortFunc(list, func(a, b event) int {
 		return cmp.Or(cmp.Compare(a.version, b.version), cmp.Compare(a.id, b.id))
