@@ -38,12 +38,6 @@ type fields struct {
 	err error
 }
 
-func (f *fields) fail(format string, args ...any) {
-	if f.err == nil {
-		f.err = fmt.Errorf(format, args...)
-	}
-}
-
 func (f *fields) wrong(name string, fault Fault, format string, args ...any) {
 	if f.err == nil {
 		f.err = wrong(name, fault, format, args...)

@@ -84,7 +84,7 @@ func (u *upgrader) object() (*Upgraded, error) {
 	u.d.Str("spec_version", "2.1")
 	u.labels()
 	u.keep("sectors", func(v Value) []byte { // of which one is spelled otherwise
-		return []byte(strings.ReplaceAll(string(v.Canonical()), `"defence"`, `"defense"`))
+		return []byte(strings.ReplaceAll(string(v.Canonical()), `"defence"`, `"defense"`)) //nolint:misspell // the word of STIX 2.0
 	})
 	u.keep("is_family", Value.Canonical)
 	if u.o.Type == "malware" && !u.o.Get("is_family").Ok() {

@@ -32,23 +32,33 @@ func membersOf(o *Object) string {
 func TestUpgrade(t *testing.T) {
 	const red, green = `"marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"`, `"marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"`
 	for _, c := range []struct{ name, typ, in, want string }{
-		{"indicator", "indicator", `"labels":["malicious-activity","mine"],"pattern":"[file:hashes.ssdeep = 'x']","valid_from":"2020-01-01T00:00:00Z","x_own":{"b":1,"a":2}`,
-			`{"indicator_types":["malicious-activity"],"labels":["mine"],"pattern":"[file:hashes.SSDEEP = 'x']","pattern_type":"stix","pattern_version":"2.1","valid_from":"2020-01-01T00:00:00Z","x_own":{"a":2,"b":1}}`},
-		{"indicator with a bad pattern", "indicator", `"labels":["benign"],"pattern":"[file:name = 'x","valid_from":"2020-01-01T00:00:00Z"`,
-			`{"indicator_types":["benign"],"pattern":"[file:name = 'x","pattern_type":"stix","pattern_version":"2.0","valid_from":"2020-01-01T00:00:00Z"}`},
-		{"indicator in another language", "indicator", `"pattern":"alert [","pattern_type":"snort","valid_from":"2020-01-01T00:00:00Z"`,
-			`{"pattern":"alert [","pattern_type":"snort","valid_from":"2020-01-01T00:00:00Z"}`},
+		{
+			"indicator", "indicator", `"labels":["malicious-activity","mine"],"pattern":"[file:hashes.ssdeep = 'x']","valid_from":"2020-01-01T00:00:00Z","x_own":{"b":1,"a":2}`,
+			`{"indicator_types":["malicious-activity"],"labels":["mine"],"pattern":"[file:hashes.SSDEEP = 'x']","pattern_type":"stix","pattern_version":"2.1","valid_from":"2020-01-01T00:00:00Z","x_own":{"a":2,"b":1}}`,
+		},
+		{
+			"indicator with a bad pattern", "indicator", `"labels":["benign"],"pattern":"[file:name = 'x","valid_from":"2020-01-01T00:00:00Z"`,
+			`{"indicator_types":["benign"],"pattern":"[file:name = 'x","pattern_type":"stix","pattern_version":"2.0","valid_from":"2020-01-01T00:00:00Z"}`,
+		},
+		{
+			"indicator in another language", "indicator", `"pattern":"alert [","pattern_type":"snort","valid_from":"2020-01-01T00:00:00Z"`,
+			`{"pattern":"alert [","pattern_type":"snort","valid_from":"2020-01-01T00:00:00Z"}`,
+		},
 		{"malware", "malware", `"name":"n","labels":["trojan"]`, `{"is_family":true,"malware_types":["trojan"],"name":"n"}`},
 		{"malware instance", "malware", `"name":"n","is_family":false`, `{"is_family":false,"name":"n"}`},
 		{"tool", "tool", `"name":"n","labels":["remote-access"]`, `{"name":"n","tool_types":["remote-access"]}`},
 		{"threat actor", "threat-actor", `"name":"n","labels":["spy"],"roles":["agent"]`, `{"name":"n","roles":["agent"],"threat_actor_types":["spy"]}`},
-		{"report", "report", `"name":"n","labels":["campaign"],"published":"2020-01-01T00:00:00Z","object_refs":["` + idA + `"]`,
-			`{"name":"n","object_refs":["` + idA + `"],"published":"2020-01-01T00:00:00Z","report_types":["campaign"]}`},
-		{"identity", "identity", `"name":"n","identity_class":"group","labels":["retailer"],"sectors":["defence"]`,
+		{
+			"report", "report", `"name":"n","labels":["campaign"],"published":"2020-01-01T00:00:00Z","object_refs":["` + idA + `"]`,
+			`{"name":"n","object_refs":["` + idA + `"],"published":"2020-01-01T00:00:00Z","report_types":["campaign"]}`,
+		},
+		{"identity", "identity", `"name":"n","identity_class":"group","labels":["retailer"],"sectors":["defence"]`, //nolint:misspell // the word of STIX 2.0
 			`{"identity_class":"group","name":"n","roles":["retailer"],"sectors":["defense"]}`},
 		{"labels without types", "campaign", `"name":"n","labels":["a"]`, `{"labels":["a"],"name":"n"}`},
-		{"selectors", "tool", `"name":"n","labels":["mine","remote-access"],"granular_markings":[{"marking_ref":` + red + `,"selectors":["labels.[1]","name"]},{"marking_ref":` + green + `,"selectors":["labels"]}]`,
-			`{"granular_markings":[{"marking_ref":` + red + `,"selectors":["tool_types.[0]","name"]},{"marking_ref":` + green + `,"selectors":["tool_types","labels"]}],"labels":["mine"],"name":"n","tool_types":["remote-access"]}`},
+		{
+			"selectors", "tool", `"name":"n","labels":["mine","remote-access"],"granular_markings":[{"marking_ref":` + red + `,"selectors":["labels.[1]","name"]},{"marking_ref":` + green + `,"selectors":["labels"]}]`,
+			`{"granular_markings":[{"marking_ref":` + red + `,"selectors":["tool_types.[0]","name"]},{"marking_ref":` + green + `,"selectors":["tool_types","labels"]}],"labels":["mine"],"name":"n","tool_types":["remote-access"]}`,
+		},
 		{"marking", "marking-definition", `"definition_type":"statement","definition":{"statement":"s"}`, `{"definition":{"statement":"s"},"definition_type":"statement"}`},
 		{"another type", "x-other", `"x_a":[1.0]`, `{"x_a":[1]}`},
 	} {

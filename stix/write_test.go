@@ -83,12 +83,18 @@ func TestDrafts(t *testing.T) {
 		d    *Draft
 		want string
 	}{
-		{"relationship", NewRelationship("relationship--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", at2020, "derived-from", idA, idB).Str("created_by_ref", idA),
-			`{"created":"2020-01-01T00:00:00.000Z","created_by_ref":"` + idA + `","id":"relationship--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa","modified":"2020-01-01T00:00:00.000Z","relationship_type":"derived-from","source_ref":"` + idA + `","spec_version":"2.1","target_ref":"` + idB + `","type":"relationship"}`},
-		{"identity", NewIdentity(idA, at2020, "N \"q\"", "organization"),
-			`{"created":"2020-01-01T00:00:00.000Z","id":"` + idA + `","identity_class":"organization","modified":"2020-01-01T00:00:00.000Z","name":"N \"q\"","spec_version":"2.1","type":"identity"}`},
-		{"grouping", NewGrouping("grouping--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", at2020, "suspicious-activity", []string{idA}).Int("x_n", -5).Flag("revoked", true).JSON("x_j", []byte(` [1.50] `)),
-			`{"context":"suspicious-activity","created":"2020-01-01T00:00:00.000Z","id":"grouping--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa","modified":"2020-01-01T00:00:00.000Z","object_refs":["` + idA + `"],"revoked":true,"spec_version":"2.1","type":"grouping","x_j":[1.5],"x_n":-5}`},
+		{
+			"relationship", NewRelationship("relationship--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", at2020, "derived-from", idA, idB).Str("created_by_ref", idA),
+			`{"created":"2020-01-01T00:00:00.000Z","created_by_ref":"` + idA + `","id":"relationship--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa","modified":"2020-01-01T00:00:00.000Z","relationship_type":"derived-from","source_ref":"` + idA + `","spec_version":"2.1","target_ref":"` + idB + `","type":"relationship"}`,
+		},
+		{
+			"identity", NewIdentity(idA, at2020, "N \"q\"", "organization"),
+			`{"created":"2020-01-01T00:00:00.000Z","id":"` + idA + `","identity_class":"organization","modified":"2020-01-01T00:00:00.000Z","name":"N \"q\"","spec_version":"2.1","type":"identity"}`,
+		},
+		{
+			"grouping", NewGrouping("grouping--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", at2020, "suspicious-activity", []string{idA}).Int("x_n", -5).Flag("revoked", true).JSON("x_j", []byte(` [1.50] `)),
+			`{"context":"suspicious-activity","created":"2020-01-01T00:00:00.000Z","id":"grouping--aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa","modified":"2020-01-01T00:00:00.000Z","object_refs":["` + idA + `"],"revoked":true,"spec_version":"2.1","type":"grouping","x_j":[1.5],"x_n":-5}`,
+		},
 	} {
 		got, err := c.d.Append(nil)
 		if err != nil {
