@@ -244,6 +244,7 @@ func TestParseHandlingRefuses(t *testing.T) {
 		"U TLP:RED fouo cui", `U TLP:RED cui="x"`, `U TLP:RED unknown=""`, `U TLP:RED unknown=x`, `U TLP:RED unknown="x`, `U TLP:RED unknown unknown="x"`,
 		`U TLP:RED acs-dsply="ORG ISAC"`, `U TLP:RED acs-dsply="only ORG ISAC or ORG DIB"`, `U TLP:RED acs-dsply="not ORG ISAC or ORG DIB"`, "U TLP:RED dispose=soon",
 		"U TLP:RED dispose=2026-11-21T13:00:00+01:00", "U TLP:RED until=0001-01-01T00:00:00Z", `U TLP:RED how="destroy" dispose=2026-11-21T12:00:00Z`,
+		"U TLP:RED unknown=\"a\\x00\"", `U TLP:RED unknown="a  b"`, `U TLP:RED unknown="(" dispose=2026-11-21T12:00:00Z how=""`,
 		"S//TK/SI TLP:RED", "S// TLP:RED", `U TLP:RED statement="` + strings.Repeat("x", 2000) + `"`,
 	} {
 		h, err := ParseHandling(words)

@@ -2,6 +2,7 @@ package marking
 
 import (
 	"strings"
+	"unicode"
 
 	"ecs/contract"
 )
@@ -150,13 +151,20 @@ func Granular(m Mark, selectors ...string) Mark {
 	return Mark{kind: m.kind, name: where, who: m.who, handling: &h}
 }
 
-// clean brings a text of a source to one bounded line of valid UTF-8. It is never
-// empty.
+// clean brings a text of a source to one bounded line of printable characters, so
+// that it cannot pretend to be something else where reasons are read. It is never
+// empty, and what is clean stays as it is.
 func clean(s string) string {
 	if len(s) > 4*maxText {
 		s = s[:4*maxText]
 	}
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '�'
+		}
+		return r
+	}, s)
 	if len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText-len("…")], "") + "…"
 	}

@@ -82,7 +82,7 @@ func controlled() Handling {
 // category reads a category of CUI, basic or specified ("SP-").
 func category(name string) Handling {
 	code := "cui-category"
-	name = strings.ToUpper(clean(name))
+	name = clean(strings.ToUpper(name))
 	if strings.HasPrefix(name, "SP-") {
 		code = "cui-specified"
 	}

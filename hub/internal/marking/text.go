@@ -150,6 +150,9 @@ func (h *Handling) readPart(name, arg string) error {
 		return nil
 	}
 	if name == "how" {
+		if clean(arg) != arg && arg != everything {
+			return errSpelling
+		}
 		h.how = newSet(append(h.how, arg)...)
 		return nil
 	}
@@ -157,7 +160,7 @@ func (h *Handling) readPart(name, arg string) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("%q is no rule", name)
-	case arg != "" && r.arg == nothing, len(arg) > maxScope:
+	case arg != "" && r.arg == nothing, len(arg) > maxScope, arg != "" && r.arg == text && clean(arg) != arg:
 		return fmt.Errorf("%s cannot have the argument %q", name, arg)
 	case arg != "" && r.arg == scoped:
 		_, _, err := readScoped(arg)
