@@ -20,6 +20,9 @@ type Account struct {
 	Person string   // the human being behind the account
 	Roles  []string // what it may do, such as "release_authority"
 	Scope  string   // provider or source that the roles are limited to, or empty
+	// Clearance is what the person is cleared for, in the words of the house;
+	// [Config.Effective] sets it. Empty: what the house gives everybody.
+	Clearance string
 }
 
 // Has reports whether the account has the role.

@@ -76,6 +76,25 @@ func statusOf(err error) (int, string) {
 }
 
 func (s *Service) who(r *http.Request, api bool) (Account, error) {
+	a, err := s.recorded(r, api)
+	if err != nil || s.cfg.Effective == nil {
+		return a, err
+	}
+	return s.cfg.Effective(r.Context(), a)
+}
+
+// Basic gives the account that a request signs in by HTTP Basic, for what has no
+// pages, with the limits on wrong passwords of [Service.Wrap]. The error is one of
+// [ErrCredentials], [ErrLimited] and [ErrBusy], or what failed.
+func (s *Service) Basic(r *http.Request) (Account, error) {
+	_, _, ok := r.BasicAuth()
+	if !ok {
+		return Account{}, ErrCredentials
+	}
+	return s.who(r, true)
+}
+
+func (s *Service) recorded(r *http.Request, api bool) (Account, error) {
 	if api {
 		login, password, ok := r.BasicAuth()
 		if ok {

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -21,6 +22,11 @@ type Config struct {
 	Iterations int           // of PBKDF2 for new passwords; 600,000 when zero, fewer in tests only
 	Public     []string      // path prefixes that need no sign-in, such as "/assets/"
 	Now        func() time.Time
+
+	// Effective gives the account as it counts at this moment, for each request: with
+	// the roles that are granted now and the clearance. An account without roles may
+	// still sign in and see why it may do nothing. Nil: as it is on record.
+	Effective func(ctx context.Context, a Account) (Account, error)
 
 	// Page renders the sign-in page and answers with this status (200, 400, 401,
 	// 429 or 503). A plain page is used when nil.
