@@ -137,14 +137,37 @@ func (c *Checker) atom(r *report, a observable.Atom) {
 	case observable.Mail:
 		c.domainOfMail(r, a.Value)
 	}
-	if c.lists != nil {
-		for _, h := range c.lists.Check(a) {
-			if c.demo && documentation(a) {
-				continue // a list of reserved ranges would undo the one thing a demonstration permits
-			}
-			r.add(CodeListed, h.Severity, fmt.Sprintf("%s %s is on warning list %s by entry %s", a.Kind, a.Value, h.List, h.Entry))
+	if c.lists == nil || c.demo && documentation(a) {
+		return // a list of reserved ranges would undo the one thing a demonstration permits
+	}
+	c.listed(r, a)
+}
+
+// listed makes one finding of each list that names an atom, but one of all lists
+// of popular names: of the best rank.
+func (c *Checker) listed(r *report, a observable.Atom) {
+	var best *Hit
+	hits := c.lists.Check(a)
+	more := -1
+	for i := range hits {
+		h := &hits[i]
+		if h.Rank == 0 {
+			r.add(CodeListed, h.Severity, fmt.Sprintf("%s %s is on warning list %s (%s) by entry %s", a.Kind, a, h.List, h.Category, h.Entry))
+			continue
+		}
+		more++
+		if best == nil || h.Severity == indicator.Stop && best.Severity == indicator.Warn || h.Severity == best.Severity && h.Rank < best.Rank {
+			best = h
 		}
 	}
+	if best == nil {
+		return
+	}
+	detail := fmt.Sprintf("%s %s: %s is among the %s most visited names (warning list %s", a.Kind, a, best.Entry, count(uint64(best.Rank)), best.List)
+	if more > 0 {
+		detail += fmt.Sprintf(" and %d more of that sort", more)
+	}
+	r.add(CodeListed, best.Severity, detail+")")
 }
 
 // maxDetail bounds a finding's detail, in bytes.
