@@ -76,6 +76,10 @@ func (j *judge) merge(hits []hit) []Candidate {
 		if !again && len(out) == MaxCandidates {
 			continue
 		}
+		if again && len(out[k].Places) == MaxPlaces {
+			out[k].Count++
+			continue
+		}
 		c := j.weigh(h)
 		c.Offset, c.Line = at, line
 		if !again {
@@ -85,9 +89,7 @@ func (j *judge) merge(hits []hit) []Candidate {
 			continue
 		}
 		had := &out[k]
-		if len(had.Places) < MaxPlaces {
-			had.Places = append(had.Places, Place{at, line})
-		}
+		had.Places = append(had.Places, Place{at, line})
 		had.Count++
 		j.unite(had, &c)
 	}

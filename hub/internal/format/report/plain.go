@@ -222,7 +222,7 @@ func scheme(s string) (string, int) {
 		return "", 0
 	}
 	to, ok := schemes[strings.ToLower(s[:n])]
-	if ok && strings.HasPrefix(strings.ToLower(s[n:]), "[s]:") {
+	if ok && len(s) >= n+4 && strings.EqualFold(s[n:n+4], "[s]:") {
 		return to + "s", n + 3
 	}
 	if !ok {

@@ -101,6 +101,10 @@ func (s *scanner) url(i, colon int) int {
 		return colon + 3
 	}
 	text := s.t[word:end]
+	authority := colon + 3 + strings.IndexAny(s.t[colon+3:end]+"/", "/?#")
+	if authority-colon > maxRun || !strings.ContainsAny(s.t[colon+3:authority], ".:") {
+		return authority
+	}
 	if scheme == "tcp" || scheme == "udp" {
 		ap, err := netip.ParseAddrPort(strings.TrimRight(text[6:], "/"))
 		if err == nil {
@@ -113,7 +117,7 @@ func (s *scanner) url(i, colon int) int {
 	}
 	a, err := observable.FromValue(text)
 	if err != nil || a.Kind != observable.URL {
-		return colon + 3
+		return authority // what it costs to read is then in proportion to what is passed over
 	}
 	var doubts []Doubt
 	rest := s.t[end:]

@@ -76,6 +76,6 @@ var bracketed = regexp.MustCompile(`[(\[][^)\]]*[)\]]`)
 // stands in brackets, as in "First seen (UTC)", does not count.
 func headerWord(h string) meaning {
 	h = bracketed.ReplaceAllString(strings.ToLower(h), " ")
-	h = strings.NewReplacer("_", " ", "-", " ", "#", " ", `"`, " ", "*", " ", ":", " ", ".", " ", "/", " ", " utc", " ").Replace(h)
-	return headerWords[strings.Join(strings.Fields(h), " ")]
+	h = strings.NewReplacer("_", " ", "-", " ", "#", " ", `"`, " ", "*", " ", ":", " ", ".", " ", "/", " ").Replace(h)
+	return headerWords[strings.TrimSuffix(strings.Join(strings.Fields(h), " "), " utc")]
 }

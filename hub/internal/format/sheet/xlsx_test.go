@@ -213,9 +213,11 @@ func TestHostileWorkbooks(t *testing.T) {
 		file []byte
 		want string // of the refusal, or of the last line
 	}{
-		"good":                {good, "line 3 b.example"},
-		"bomb":                {rebuilt(t, good, sheetPart, func(s string) string { return strings.Replace(s, "<sheetData>", "<sheetData>"+space, 1) }), "longer than 1 MiB"},
-		"bomb of marks":       {rebuilt(t, good, sheetPart, func(s string) string { return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat("<x/>", 5<<20), 1) }), "larger, unpacked"},
+		"good": {good, "line 3 b.example"},
+		"bomb": {rebuilt(t, good, sheetPart, func(s string) string { return strings.Replace(s, "<sheetData>", "<sheetData>"+space, 1) }), "longer than 1 MiB"},
+		"bomb of marks": {rebuilt(t, good, sheetPart, func(s string) string {
+			return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat("<x/>", 5<<20), 1)
+		}), "larger, unpacked"},
 		"cut off":             {rebuilt(t, good, sheetPart, func(s string) string { return s[:strings.Index(s, `<row r="3"`)] }), "line 3 TRUNCATED"},
 		"long cell":           {rebuilt(t, good, sheetPart, func(s string) string { return strings.Replace(s, "<sheetData>", `<sheetData>`, 1) }), "line 3 b.example"},
 		"no strings":          {rebuilt(t, good, "xl/sharedStrings.xml", func(string) string { return "<sst></sst>" }), "not in the workbook"},
