@@ -194,6 +194,7 @@ func benchmark(b *testing.B, f export.Write) {
 	rows := make([]export.Row, n)
 	for i := range rows {
 		rows[i] = value(i, "h"+string(rune('a'+i%26))+".bad.example")
+		rows[i].Item.Handling = 1
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -102,7 +102,10 @@ func TestRows(t *testing.T) {
 		if err != nil || r.Written != n-1 || r.Withheld[export.WhyUnmarked] != 1 || strings.Count(b.String(), "PAP:RED") != (n-1)/2-1 {
 			t.Errorf("%s, %v, %d with PAP", &r, err, strings.Count(b.String(), "PAP:RED"))
 		}
-		for range export.Rows(t.Context(), db, indicator.Filter{}) {
+		for _, err := range export.Rows(t.Context(), db, indicator.Filter{}) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		ctx, stop := context.WithCancel(t.Context())

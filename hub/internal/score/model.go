@@ -147,13 +147,18 @@ func (m *Model) Check() error {
 		value float64
 		top   float64
 	}{
-		{"review", m.Review, 100}, {"retire", m.Retire, m.Review},
+		{"review", m.Review, 100},
+		{"retire", m.Retire, m.Review},
 		{"default_base", m.DefaultBase, 100},
-		{"corroboration: each", m.Corroboration.Each, 100}, {"corroboration: most", m.Corroboration.Most, 100},
-		{"disagreement: each", m.Disagreement.Each, 100}, {"disagreement: most", m.Disagreement.Most, 100},
-		{"sightings: each", m.Sightings.Each, 100}, {"sightings: most", m.Sightings.Most, 100},
+		{"corroboration: each", m.Corroboration.Each, 100},
+		{"corroboration: most", m.Corroboration.Most, 100},
+		{"disagreement: each", m.Disagreement.Each, 100},
+		{"disagreement: most", m.Disagreement.Most, 100},
+		{"sightings: each", m.Sightings.Each, 100},
+		{"sightings: most", m.Sightings.Most, 100},
 		{"sightings: count", float64(m.Sightings.Count), 1e9},
-		{"false_positives: reported", m.FalsePositives.Reported, 1e6}, {"false_positives: confirmed", m.FalsePositives.Confirmed, 1e6},
+		{"false_positives: reported", m.FalsePositives.Reported, 1e6},
+		{"false_positives: confirmed", m.FalsePositives.Confirmed, 1e6},
 	} {
 		if !(x.value >= 0 && x.value <= x.top) {
 			return fmt.Errorf("score: %s is %g: want 0 to %g", x.name, x.value, x.top)
