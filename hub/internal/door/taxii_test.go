@@ -45,7 +45,7 @@ func (l *log) exec(query string, args ...any) {
 }
 
 func (l *log) item(n int) {
-	l.exec(`INSERT INTO handling (number, text) VALUES (1, 'TLP:CLEAR') ON CONFLICT DO NOTHING`)
+	l.exec(`INSERT INTO handling (number, digest, text) VALUES (1, 'x', 'TLP:CLEAR') ON CONFLICT DO NOTHING`)
 	l.exec(`INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
 				enforce, display, notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)
 		VALUES ($3, '', 1, '', $1, 'RELEASED', 1, 'p', $1, 'k', 'v', 7, 0, 0, 0, 0, $2, $2, $2, 0, '', '', '', 's', 0, 0, 0, 0, 0)`, itemID(n), true, n+1)
@@ -220,7 +220,7 @@ func BenchmarkObjects(b *testing.B) {
 	err := db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO provider (id, name, state, services, ceiling, not_before, not_after, created) VALUES ('north', 'N', 'OPERATIONAL', 7, 0, 0, 0, 0)`)
 		if err == nil {
-			_, err = tx.ExecContext(ctx, `INSERT INTO handling (number, text) VALUES (1, 'TLP:CLEAR')`)
+			_, err = tx.ExecContext(ctx, `INSERT INTO handling (number, digest, text) VALUES (1, 'x', 'TLP:CLEAR')`)
 		}
 		for n := 0; n < 20_000 && err == nil; n++ {
 			_, err = tx.ExecContext(ctx, `INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,

@@ -54,7 +54,7 @@ func newLedger(t testing.TB, db *sqldb.DB) *Ledger {
 		for _, p := range []string{"alpha", "beta"} {
 			exec(`INSERT INTO provider (id, name, state, services, ceiling, not_before, not_after, created) VALUES ($1, $1, 'OPERATIONAL', 3, 0, 0, 0, 0)`, p)
 		}
-		exec(`INSERT INTO handling (number, text) VALUES (1, 'TLP:CLEAR')`)
+		exec(`INSERT INTO handling (number, digest, text) VALUES (1, 'x', 'TLP:CLEAR')`)
 		for i, x := range []contract.ID{id, other} {
 			exec(`INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
 				enforce, display, notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)

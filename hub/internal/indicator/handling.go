@@ -2,7 +2,9 @@ package indicator
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -16,7 +18,9 @@ import (
 // once for each of them.
 func Intern(ctx context.Context, tx *sql.Tx, text string) (int64, error) {
 	var n int64
-	err := tx.QueryRowContext(ctx, `SELECT number FROM handling WHERE text = $1`, text).Scan(&n)
+	sum := sha256.Sum256([]byte(text))
+	digest := hex.EncodeToString(sum[:])
+	err := tx.QueryRowContext(ctx, `SELECT number FROM handling WHERE digest = $1`, digest).Scan(&n)
 	if err == nil || !errors.Is(err, sql.ErrNoRows) {
 		return n, wrap(err)
 	}
@@ -24,7 +28,7 @@ func Intern(ctx context.Context, tx *sql.Tx, text string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO handling (number, text) VALUES ($1, $2)`, n, text)
+	_, err = tx.ExecContext(ctx, `INSERT INTO handling (number, digest, text) VALUES ($1, $2, $3)`, n, digest, text)
 	return n, wrap(err)
 }
 

@@ -32,9 +32,9 @@ type Config struct {
 	// Ceiling is the strictest marking that this instance may hold, besides the
 	// ceiling of each source. The zero value is TLP:CLEAR.
 	Ceiling contract.TLP
-	// Level is the highest classification that this instance may hold. The zero
-	// value is unclassified.
-	Level marking.Level
+	// Clearance is what this instance may hold of classifications, compartments and
+	// audiences. Nil: unclassified, up to Ceiling.
+	Clearance *marking.Clearance
 	// MaxBytes of one delivery: what is behind them is not read, the items before
 	// them stay. 0 means 1 GiB.
 	MaxBytes int64
@@ -155,6 +155,10 @@ func New(cfg Config) *Intake {
 	}
 	if cfg.FolderSubmitter == "" {
 		cfg.FolderSubmitter = "folder"
+	}
+	if cfg.Clearance == nil {
+		c := marking.NewClearance(cfg.Ceiling, marking.Unclassified)
+		cfg.Clearance = &c
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -157,19 +157,20 @@ func (h *handled) copy() *Refusal {
 
 // mayHold refuses what the source may not give or this instance may not hold.
 func (p *producer) mayHold(h marking.Handling) *Refusal {
-	if h.Level() > p.in.cfg.Level {
-		return refusal(CodeCeiling, "it is classified %s, and this instance may hold at most %s", h.Level(), p.in.cfg.Level)
-	}
-	if h.Unknown() { // it could mean anything: kept, and permitted nothing until a person has marked it
+	holds, why := h.Holds(*p.in.cfg.Clearance)
+	switch {
+	case h.Level() > p.in.cfg.Clearance.Level():
+		return refusal(CodeCeiling, "it is classified %s, and this instance may hold at most %s", h.Level(), p.in.cfg.Clearance.Level())
+	case h.Unknown(): // it could mean anything: kept, and permitted nothing until a person has marked it
 		return nil
-	}
-	if h.TLP() > p.src.ceiling {
+	case h.TLP() > p.src.ceiling:
 		return refusal(CodeCeiling, "it is marked TLP:%s, and source %s may give at most TLP:%s",
 			strings.ToUpper(h.TLP().String()), p.src.id, strings.ToUpper(p.src.ceiling.String()))
-	}
-	if h.TLP() > p.in.cfg.Ceiling {
+	case h.TLP() > p.in.cfg.Ceiling:
 		return refusal(CodeCeiling, "it is marked TLP:%s, and this instance may hold at most TLP:%s",
 			strings.ToUpper(h.TLP().String()), strings.ToUpper(p.in.cfg.Ceiling.String()))
+	case !holds:
+		return refusal(CodeCeiling, "this instance may not hold it: %s", why)
 	}
 	hold := h.May(marking.Hold, p.now)
 	if !hold.Yes {

@@ -135,7 +135,8 @@ INSERT INTO counter (name, value) VALUES ('batch', 0), ('item', 0), ('mention', 
 -- who may see what is decided once for each and asked of the database as a set.
 CREATE TABLE handling (
     number      integer PRIMARY KEY,
-    text        text NOT NULL UNIQUE      -- marking.Handling, canonical
+    digest      text NOT NULL UNIQUE,     -- SHA-256 of the text, which may be longer than an index takes
+    text        text NOT NULL             -- marking.Handling, canonical
 );
 
 -- A delivery from a source, and what was refused of it.
