@@ -145,7 +145,7 @@ func TestPush(t *testing.T) {
 			t.Fatalf("%+v, %v", list, err)
 		}
 		objects := []json.RawMessage{
-			indicator(1, "a.example"), indicator(2, "not a name"), json.RawMessage(`{"type":"indicator","pattern":7}`), indicator(4, "d.example"),
+			indicator(1, "a.example"), indicator(2, "it's no pattern"), json.RawMessage(`{"type":"indicator","pattern":7}`), indicator(4, "d.example"),
 			json.RawMessage(`{"type":"malware","spec_version":"2.1","id":"malware--00000000-0000-4000-8000-000000000005","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","is_family":true,"name":"m"}`),
 		}
 		st, err := c.Add(ctx, root, list[0].ID, objects)
@@ -164,7 +164,7 @@ func TestPush(t *testing.T) {
 			code, _, _ := strings.Cut(f.Message, ":")
 			failed = append(failed, f.ID+" "+code)
 		}
-		if len(failed) != 2 || !strings.HasPrefix(failed[0], id(2)) || !strings.HasPrefix(failed[1], "object 3 ") {
+		if len(failed) != 2 || failed[0] != id(2)+" "+intake.CodePattern || !strings.HasPrefix(failed[1], "object 3 ") {
 			t.Errorf("%q", failed)
 		}
 		again, err := c.Add(ctx, root, "deliveries", objects)
