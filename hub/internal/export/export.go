@@ -237,7 +237,7 @@ func (opt *Options) why(row *Row) (why string, hidden bool) {
 		return WhySealed, false
 	case row.Item.Pattern == "" || row.Item.Value == "":
 		return WhyEmpty, false
-	case row.Handling.Equal(marking.Handling{}) || row.Handling.TLP() != row.Item.TLP:
+	case row.Handling.Unknown() && row.Handling.Equal(marking.Handling{}) || row.Handling.TLP() != row.Item.TLP:
 		return WhyUnmarked, false
 	default:
 		return "", false

@@ -31,7 +31,7 @@ func (o *out) short(r *Row) bool {
 
 // markings are what a bundle has to say of one handling.
 type markings struct {
-	refs        []byte // members of object_marking_refs, each in quotes
+	refs        []byte // members of object_marking_refs, each in quotes; nil for TLP alone
 	definitions []stix.Marking
 }
 
@@ -49,6 +49,9 @@ func (b *bundle) marks(r *Row) *markings {
 	}
 	refs, definitions := r.Handling.Markings(b.opt.Program.author())
 	m = &markings{}
+	if len(refs) == 1 {
+		refs = nil
+	}
 	for i, ref := range refs {
 		if i > 0 {
 			m.refs = append(m.refs, ',')
@@ -89,6 +92,9 @@ func (b *bundle) define(tlp contract.TLP, more []stix.Marking) error {
 // remark puts all markings of an object where the form of released indicators has
 // the one of TLP.
 func remark(raw []byte, tlp contract.TLP, m *markings) []byte {
+	if m.refs == nil {
+		return raw
+	}
 	one := []byte(`"object_marking_refs":["` + tlp.Ref() + `"]`)
 	return bytes.Replace(raw, one, append(append([]byte(`"object_marking_refs":[`), m.refs...), ']'), 1)
 }
