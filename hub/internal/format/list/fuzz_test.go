@@ -203,6 +203,9 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+// BenchmarkList reads 100,000 lines of each kind, on one of two cores of an AMD
+// EPYC while others worked on it (load 4), in millions of lines a second: list 6.7,
+// hosts 6.0, rpz 2.9, zeek 5.5, maltrail 16, suricata 1.05.
 func BenchmarkList(b *testing.B) {
 	for _, bench := range []struct {
 		kind Kind

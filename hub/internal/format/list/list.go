@@ -97,6 +97,7 @@ type Reader struct {
 	observed time.Time // when the file was made, as its comments say
 
 	zone  zone   // RPZ
+	one   rule   // Suricata
 	zeek  zeek   // Zeek
 	group trails // Maltrail
 }

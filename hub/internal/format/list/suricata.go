@@ -68,8 +68,10 @@ func (l *Reader) rule(line string) {
 		l.problem(codeSyntax, "the header of the rule is not: action, protocol, address, port, ->, address, port")
 		return
 	}
-	r := rule{
+	r := &l.one
+	*r = rule{
 		action: f[0], proto: strings.ToLower(f[1]), source: f[2], sourcePort: f[3], target: f[5], targetPort: f[6], confidence: -1,
+		contents: r.contents[:0], labels: r.labels[:0],
 	}
 	why := r.options(line[open+1 : len(line)-1])
 	if why != "" {
@@ -77,7 +79,7 @@ func (l *Reader) rule(line string) {
 		return
 	}
 	from := len(l.queue)
-	code, why := l.seen(&r)
+	code, why := l.seen(r)
 	if why != "" {
 		l.queue = l.queue[:from]
 		l.problem(code, why)
