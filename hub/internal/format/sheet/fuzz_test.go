@@ -156,6 +156,7 @@ func FuzzSheet(f *testing.F) {
 	good := ownBook(f)
 	f.Add(`<sheetData><row r="1"><c t="inlineStr"><is><t>value</t></is></c></row><row><c r="A2" t="s"><v>0</v></c><c t="e"><v>#N/A</v></c></row></sheetData>`)
 	f.Add(`<x:sheetData><x:row r="9"><x:c r="A1" t="str"><x:f>1</x:f></x:c></x:row>`)
+	f.Add("<sheetData><row><c><v>1</v></c></row><\xff")
 	f.Fuzz(func(t *testing.T, sheet string) {
 		file := rebuilt(t, good, sheetPart, func(string) string { return sheet })
 		a := fuzzed(t, Open, bytes.NewReader(file), len(sheet))

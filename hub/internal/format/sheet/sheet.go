@@ -196,11 +196,20 @@ func openTable(r io.Reader, limits format.Limits, m *Mapping) (table, error) {
 }
 
 func refused(code, text string, args ...any) error {
-	return &format.Refused{Code: code, Reason: fmt.Sprintf(text, args...)}
+	return &format.Refused{Code: code, Reason: bounded(fmt.Sprintf(text, args...))}
 }
 
 func problem(code, text string, args ...any) *format.Problem {
-	return &format.Problem{Code: code, Reason: fmt.Sprintf(text, args...)}
+	return &format.Problem{Code: code, Reason: bounded(fmt.Sprintf(text, args...))}
+}
+
+// bounded makes a reason fit to be shown whatever an error of a library holds.
+func bounded(s string) string {
+	const most = 480
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 // clip keeps messages short whatever was put in.

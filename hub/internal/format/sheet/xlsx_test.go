@@ -218,15 +218,20 @@ func TestHostileWorkbooks(t *testing.T) {
 		"bomb of marks": {rebuilt(t, good, sheetPart, func(s string) string {
 			return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat("<x/>", 5<<20), 1)
 		}), "larger, unpacked"},
-		"cut off":             {rebuilt(t, good, sheetPart, func(s string) string { return s[:strings.Index(s, `<row r="3"`)] }), "line 3 TRUNCATED"},
-		"long cell":           {rebuilt(t, good, sheetPart, func(s string) string { return strings.Replace(s, "<sheetData>", `<sheetData>`, 1) }), "line 3 b.example"},
+		"cut off": {rebuilt(t, good, sheetPart, func(s string) string { return s[:strings.Index(s, `<row r="3"`)] }), "line 3 TRUNCATED"},
+		"long cell": {rebuilt(t, good, "xl/sharedStrings.xml", func(s string) string {
+			return strings.Replace(s, "b.example", strings.Repeat("b", 5000), 1)
+		}), "line 3 ITEM-TOO-LARGE"},
 		"no strings":          {rebuilt(t, good, "xl/sharedStrings.xml", func(string) string { return "<sst></sst>" }), "not in the workbook"},
 		"strings without end": {rebuilt(t, good, "xl/sharedStrings.xml", func(s string) string { return s[:len(s)-20] }), "cannot be read"},
 		"other sheets":        {rebuilt(t, good, "xl/workbook.xml", func(s string) string { return strings.ReplaceAll(s, "<sheet ", "<shet ") }), "no visible sheet"},
 		"cells backwards":     {rebuilt(t, good, sheetPart, func(s string) string { return strings.ReplaceAll(s, `r="A3"`, `r="C3"`) }), "line 3 SYNTAX"},
 		"far away":            {rebuilt(t, good, sheetPart, func(s string) string { return strings.ReplaceAll(s, `r="B3"`, `r="XFD3"`) }), "line 3 SYNTAX"},
 		"row 10^12":           {rebuilt(t, good, sheetPart, func(s string) string { return strings.ReplaceAll(s, `<row r="3"`, `<row r="1000000000000"`) }), "line 3 b.example"},
-		"zip":                 {rebuilt(t, good, "_rels/.rels", func(string) string { return "<a/>" })[:0], "no header line"},
+		"no relations":        {rebuilt(t, good, "_rels/.rels", func(string) string { return "<a/>" }), "line 3 b.example"},
+		"shared without end": {rebuilt(t, good, "xl/sharedStrings.xml", func(s string) string {
+			return strings.Replace(s, "</sst>", strings.Repeat("<si><t>x</t></si>", 900_000)+"</sst>", 1)
+		}), "line 3 b.example"},
 	} {
 		lines, _, err := readAll(t, Open, bytes.NewReader(c.file))
 		got := ""
@@ -242,6 +247,18 @@ func TestHostileWorkbooks(t *testing.T) {
 		if !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// TestTooManyTexts has 70 MiB of shared strings, which compress to nothing.
+func TestTooManyTexts(t *testing.T) {
+	file := rebuilt(t, ownBook(t), "xl/sharedStrings.xml", func(s string) string {
+		return strings.Replace(s, "</sst>", strings.Repeat("<si><t>"+strings.Repeat("x", 1<<20-100)+"</t></si>", 70)+"</sst>", 1)
+	})
+	_, err := Open(bytes.NewReader(file), format.Limits{})
+	var whole *format.Refused
+	if !errors.As(err, &whole) || !strings.Contains(whole.Reason, "more than 64 MiB") {
+		t.Errorf("%v", err)
 	}
 }
 
