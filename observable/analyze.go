@@ -237,9 +237,9 @@ type Part struct {
 	Why  string // why the service cannot use it, for people; "" if it can
 }
 
-// Unobservable gives the first part of a pattern that a service, of
-// which exactly one is given, cannot honor; nil if it can honor the whole. A
-// service in [Compiled.Services] honors at least one alternative.
+// Unobservable gives the first part of the pattern that a service, of which
+// exactly one is given, cannot honor; nil if it can honor the whole. A service in
+// Services honors at least one alternative.
 func (a *Analysis) Unobservable(service contract.Services) *Unobservable {
 	for _, p := range a.Parts(service) {
 		if p.Why != "" {

@@ -151,8 +151,12 @@ func (p *predicate) value(v any, most int64) (ok bool, steps int64) {
 		return p.plain.Holds(v, most)
 	}
 	s, isString := v.(string)
+	steps = int64(1 + len(p.values) + len(s)/16)
+	if steps > most {
+		return false, steps
+	}
 	equal := isString && p.equal(s)
-	return equal != (p.of.Op == pattern.NotEqual) != p.of.Not, int64(len(p.values) + 1)
+	return equal != (p.of.Op == pattern.NotEqual) != p.of.Not, steps
 }
 
 // equal compares by the spelling of the kind; what has no canonical spelling is

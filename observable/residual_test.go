@@ -411,43 +411,58 @@ func TestAnalyze(t *testing.T) {
 		{
 			"a name that must also look so", "[domain-name:value = 'A.example' AND domain-name:value LIKE 'a%']",
 			"[domain-name:value = 'a.example' AND domain-name:value LIKE 'a%']", "only address, port and protocol",
-			[]Atom{{Kind: Domain, Value: "a.example"}}, []string{"domain-name:value = 'a.example' AND domain-name:value LIKE 'a%'"}, false,
+			[]Atom{{Kind: Domain, Value: "a.example"}},
+			[]string{"domain-name:value = 'a.example' AND domain-name:value LIKE 'a%'"},
+			false,
 			map[contract.Services]string{contract.DNS: "LIKE is not done", contract.NetFlow: "netflow does not see domain-name:value"},
 		},
 		{
 			"the rarer one selects", "[file:name = 'A.EXE' AND " + hash + " AND file:size > 5]",
 			"[file:name = 'a.exe' AND " + hash + " AND file:size > 5]", "only address",
-			[]Atom{{Kind: MD5, Value: md5Hex}}, []string{"file:name = 'a.exe' AND " + hash + " AND file:size > 5"}, false,
+			[]Atom{{Kind: MD5, Value: md5Hex}},
+			[]string{"file:name = 'a.exe' AND " + hash + " AND file:size > 5"},
+			false,
 			map[contract.Services]string{contract.SMTP: "smtp does not see file:size", contract.DNS: "dns does not see file:name"},
 		},
 		{
 			"alternatives select together", "[(url:value = 'http://a.example' OR url:value = 'http://b.example') AND url:value MATCHES 'x']",
 			"[(url:value = 'http://a.example/' OR url:value = 'http://b.example/') AND url:value MATCHES 'x']", "joined by AND",
 			[]Atom{{Kind: URL, Value: "http://a.example/"}, {Kind: URL, Value: "http://b.example/"}},
-			[]string{"(url:value = 'http://a.example/' OR url:value = 'http://b.example/') AND url:value MATCHES 'x'"}, false, nil,
+			[]string{"(url:value = 'http://a.example/' OR url:value = 'http://b.example/') AND url:value MATCHES 'x'"},
+			false, nil,
 		},
 		{
 			"nothing selects", "[url:value MATCHES 'evil']", "[url:value MATCHES 'evil']", "MATCHES is not done",
-			nil, []string{"url:value MATCHES 'evil'"}, false, nil,
+			nil,
+			[]string{"url:value MATCHES 'evil'"},
+			false, nil,
 		},
 		{
 			"one alternative does not select", "[url:value = 'http://a.example/' OR url:value LIKE '%x']", "[url:value = 'http://a.example/' OR url:value LIKE '%x']", "LIKE",
-			nil, []string{"url:value = 'http://a.example/' OR url:value LIKE '%x'"}, false, nil,
+			nil,
+			[]string{"url:value = 'http://a.example/' OR url:value LIKE '%x'"},
+			false, nil,
 		},
 		{
 			"brackets over time", "[domain-name:value = 'b.example' OR domain-name:value = 'a.example'] FOLLOWEDBY [" + hash + "] WITHIN 5 SECONDS",
 			"[domain-name:value IN ('a.example', 'b.example')] FOLLOWEDBY [" + hash + "] WITHIN 5 SECONDS", "no memory",
-			[]Atom{{Kind: Domain, Value: "a.example"}, {Kind: Domain, Value: "b.example"}, {Kind: MD5, Value: md5Hex}}, []string{"", ""}, true,
+			[]Atom{{Kind: Domain, Value: "a.example"}, {Kind: Domain, Value: "b.example"}, {Kind: MD5, Value: md5Hex}},
+			[]string{"", ""},
+			true,
 			map[contract.Services]string{contract.DNS: "dns does not see file:hashes.MD5", contract.SMTP: "no memory", contract.NetFlow: "netflow does not see domain-name:value"},
 		},
 		{
 			"or of brackets", "[domain-name:value = 'a.example'] OR [url:value LIKE '%x']", "[domain-name:value = 'a.example'] OR [url:value LIKE '%x']", "LIKE",
-			[]Atom{{Kind: Domain, Value: "a.example"}}, []string{"", "url:value LIKE '%x'"}, false, nil,
+			[]Atom{{Kind: Domain, Value: "a.example"}},
+			[]string{"", "url:value LIKE '%x'"},
+			false, nil,
 		},
 		{
 			"ends of a flow", "[network-traffic:src_ref.value = '192.0.2.1' AND network-traffic:dst_ref.value = '198.51.100.1/32']",
 			"[network-traffic:src_ref.value = '192.0.2.1' AND network-traffic:dst_ref.value = '198.51.100.1']", "one end",
-			[]Atom{{Kind: Addr, Value: "192.0.2.1"}}, []string{"network-traffic:src_ref.value = '192.0.2.1' AND network-traffic:dst_ref.value = '198.51.100.1'"}, false,
+			[]Atom{{Kind: Addr, Value: "192.0.2.1"}},
+			[]string{"network-traffic:src_ref.value = '192.0.2.1' AND network-traffic:dst_ref.value = '198.51.100.1'"},
+			false,
 			map[contract.Services]string{contract.NetFlow: "one end of a flow"},
 		},
 	} {
@@ -629,4 +644,44 @@ func groups(r *Residual) []Group {
 		return nil
 	}
 	return r.Groups
+}
+
+func BenchmarkAnalyze(b *testing.B) {
+	for name, in := range map[string]string{
+		"exact":    "[domain-name:value = 'evil.example']",
+		"residual": "[domain-name:value = 'evil.example' AND domain-name:value LIKE 'e%']",
+		"temporal": "[domain-name:value = 'evil.example'] FOLLOWEDBY [url:value = 'http://evil.example/'] WITHIN 300 SECONDS",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := Analyze(in)
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkHolds(b *testing.B) {
+	page := &thing{members: map[string]any{"type": "url", "value": "http://evil.example/gate.php?id=1"}}
+	for name, in := range map[string]string{
+		"like":    "[url:value = 'http://evil.example/gate.php?id=1' AND url:value LIKE '%.php%']",
+		"matches": "[url:value = 'http://evil.example/gate.php?id=1' AND url:value MATCHES 'gate[.]php.id=[0-9]+$']",
+	} {
+		b.Run(name, func(b *testing.B) {
+			a, err := Analyze(in)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				ok, err := a.Residual.Groups[0].Holds(page, enough)
+				if err != nil || !ok {
+					b.Fatal(ok, err)
+				}
+			}
+		})
+	}
 }

@@ -81,18 +81,26 @@ func (t *Test) Holds(v any, most int64) (ok bool, steps int64) {
 }
 
 func (t *Test) positive(v any, most int64) (ok bool, steps int64) {
-	steps = 1
+	steps = 1 + size(v)
+	if steps > most {
+		return false, steps
+	}
 	switch t.of.Op {
 	case pattern.Exists:
 		return true, steps
 	case pattern.In:
+		one := steps
 		for i := range t.of.Values {
 			c, comparable := compare(v, &t.of.Values[i])
 			if comparable && c == 0 {
-				return true, int64(i + 1)
+				return true, steps
+			}
+			steps += one
+			if steps > most {
+				break
 			}
 		}
-		return false, int64(len(t.of.Values) + 1)
+		return false, steps
 	case pattern.Like, pattern.Matches:
 		s, ok := text(v)
 		if !ok {
@@ -100,9 +108,11 @@ func (t *Test) positive(v any, most int64) (ok bool, steps int64) {
 		}
 		s = t.nfc(s)
 		if t.of.Op == pattern.Like {
-			return like(t.like, []rune(s), most)
+			ok, more := like(t.like, []rune(s), most-steps)
+			return ok, steps + more
 		}
-		return t.expr.matches(s, most)
+		ok, more := t.expr.matches(s, most-steps)
+		return ok, steps + more
 	case pattern.IsSubset, pattern.IsSuperset:
 		s, _ := v.(string)
 		p, ok := subnet(s)
@@ -130,6 +140,17 @@ func (t *Test) positive(v any, most int64) (ok bool, steps int64) {
 	default:
 		return c <= 0 && !isBool, steps
 	}
+}
+
+// size is what a long value costs to look at once, in steps.
+func size(v any) int64 {
+	switch v := v.(type) {
+	case string:
+		return int64(len(v) / 16)
+	case []byte:
+		return int64(len(v) / 16)
+	}
+	return 0
 }
 
 // compare orders a value and a constant. It says no when their types cannot be

@@ -190,6 +190,8 @@ func TestBudget(t *testing.T) {
 		{"references in a circle", "[x:" + strings.Repeat("l_refs[*].", 60) + "n = 3]", read(t, loop), true},
 		{"a backtracking expression", "[x:s MATCHES '^(a+)+$' AND x:s MATCHES '^(a|aa)+b']", read(t, long), false},
 		{"a large expression", "[x:s MATCHES '(.{1,30}){1,30}b']", read(t, long), true},
+		{"many looks at a long value", "[x:s IN (" + strings.TrimSuffix(strings.Repeat("h'00',", 9000), ",") + ")]", read(t, long), true},
+		{"many long decodings", "[" + strings.TrimSuffix(strings.Repeat("x:s_bin = h'00' OR ", 2000), " OR ") + "]", read(t, strings.Replace(long, `"s":`, `"s_bin":`, 1)), true},
 		{"many wildcards", "[x:s LIKE '" + "%" + strings.Repeat("a", 1000) + "b']", read(t, long), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -48,6 +48,9 @@ func (e *evaluator) walk(v any, steps []pattern.Step, reference bool, yield func
 		m, _ := v.(map[string]any)
 		next, ok := m[step.Key]
 		if ok {
+			if !e.spend(size(next)) {
+				return false
+			}
 			return e.walk(decoded(step.Key, next), rest, isReference(step.Key), yield)
 		}
 	}
