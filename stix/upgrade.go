@@ -44,8 +44,8 @@ var labeled = map[string]struct {
 //   - Labels of indicator, malware, report, threat-actor and tool that are words of
 //     the type's vocabulary become indicator_types and so on; all others stay
 //     labels. Labels of an identity become roles, which is what they were.
-//   - Malware gets is_family true unless it says otherwise: STIX 2.0 had no
-//     instances. Indicators get pattern_type stix and pattern_version 2.1, and their
+//   - Malware gets is_family false unless it says otherwise, as OASIS did with its
+//     own examples. Indicators get pattern_type stix and pattern_version 2.1, and their
 //     pattern is upgraded ([UpgradePattern]).
 //   - The objects within observed-data become observables with deterministic
 //     identifiers, and object_refs instead of objects. Their properties get the
@@ -88,7 +88,7 @@ func (u *upgrader) object() (*Upgraded, error) {
 	})
 	u.keep("is_family", Value.Canonical)
 	if u.o.Type == "malware" && !u.o.Get("is_family").Ok() {
-		u.d.Flag("is_family", true)
+		u.d.Flag("is_family", false)
 	}
 	u.pattern()
 	u.markings()

@@ -44,8 +44,8 @@ func TestUpgrade(t *testing.T) {
 			"indicator in another language", "indicator", `"pattern":"alert [","pattern_type":"snort","valid_from":"2020-01-01T00:00:00Z"`,
 			`{"pattern":"alert [","pattern_type":"snort","valid_from":"2020-01-01T00:00:00Z"}`,
 		},
-		{"malware", "malware", `"name":"n","labels":["trojan"]`, `{"is_family":true,"malware_types":["trojan"],"name":"n"}`},
-		{"malware instance", "malware", `"name":"n","is_family":false`, `{"is_family":false,"name":"n"}`},
+		{"malware", "malware", `"name":"n","labels":["trojan"]`, `{"is_family":false,"malware_types":["trojan"],"name":"n"}`},
+		{"malware family", "malware", `"name":"n","is_family":true`, `{"is_family":true,"name":"n"}`},
 		{"tool", "tool", `"name":"n","labels":["remote-access"]`, `{"name":"n","tool_types":["remote-access"]}`},
 		{"threat actor", "threat-actor", `"name":"n","labels":["spy"],"roles":["agent"]`, `{"name":"n","roles":["agent"],"threat_actor_types":["spy"]}`},
 		{
