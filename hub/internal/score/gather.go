@@ -93,7 +93,7 @@ func reported(ctx context.Context, q sqldb.Querier, list string, args []any, of 
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var s Sighting
+		var s Report
 		var item string
 		var service contract.Services
 		var last contract.Day
@@ -107,7 +107,7 @@ func reported(ctx context.Context, q sqldb.Querier, list string, args []any, of 
 		s.Events -= wrong
 		e := of[item]
 		if s.Events > 0 {
-			e.Sightings = append(e.Sightings, s)
+			e.Reports = append(e.Reports, s)
 		}
 		if wrong > 0 {
 			e.FalsePositives = append(e.FalsePositives, FalsePositive{Count: wrong, Confirmed: true})

@@ -214,7 +214,7 @@ func TestLoad(t *testing.T) {
 				{Source: "cedar", Origin: "Cedar Agency", Reliability: "B", Credibility: 2, Confidence: 85, At: now.Add(-4 * day)},
 				{Source: "dogwood", Origin: "Dogwood", Reliability: "A", Credibility: 3, Confidence: 60, At: now.Add(-3 * day)},
 			},
-			Sightings:      []score.Sighting{{Observer: "alder dns", At: (today - 2).Start(day), Events: 95}},
+			Reports:        []score.Report{{Observer: "alder dns", At: (today - 2).Start(day), Events: 95}},
 			FalsePositives: []score.FalsePositive{{Count: 5, Confirmed: true}},
 		}
 		if diff := cmp.Diff(want, e); diff != "" {

@@ -38,8 +38,9 @@ type Statement struct {
 	At          time.Time // when the source last saw it, or named it
 }
 
-// Sighting is what one observer, such as a provider on one day, saw of it.
-type Sighting struct {
+// Report is what one observer, such as a provider over one day, says of matches:
+// a count in steps, never whose.
+type Report struct {
 	Observer string
 	At       time.Time
 	Events   int64 // lower bound of a bucket; 0: looked for and not seen (STIX 2.1 section 5.2, count)
@@ -57,7 +58,7 @@ type Evidence struct {
 	Kind           observable.Kind
 	Created        time.Time // when the hub got it, for the age when nobody says when it was seen
 	Statements     []Statement
-	Sightings      []Sighting
+	Reports        []Report
 	FalsePositives []FalsePositive
 }
 
@@ -149,7 +150,7 @@ func (e *Evidence) last() time.Time {
 			last = s.At
 		}
 	}
-	for _, s := range e.Sightings {
+	for _, s := range e.Reports {
 		if s.Events > 0 && s.At.After(last) {
 			last = s.At
 		}
@@ -257,7 +258,7 @@ func credibilityWords(n int) string {
 // hits counts events, up to the model's bound, and names the observers.
 func (m *Model) hits(e *Evidence) (n int64, observers map[string]bool) {
 	observers = map[string]bool{}
-	for _, s := range e.Sightings {
+	for _, s := range e.Reports {
 		if s.Events > 0 {
 			observers[s.Observer] = true
 			n = min(n+min(s.Events, m.Sightings.Count), m.Sightings.Count)
@@ -290,7 +291,7 @@ func (m *Model) absence(e *Evidence, seen, now time.Time) effect {
 		day      int64
 	}
 	looks := map[look]bool{}
-	for _, s := range e.Sightings {
+	for _, s := range e.Reports {
 		at := s.At
 		if at.After(now) {
 			at = now

@@ -92,7 +92,7 @@ func says(s score.Statement) func(*score.Evidence) {
 
 func sees(observer string, days float64, events int64) func(*score.Evidence) {
 	return func(e *score.Evidence) {
-		e.Sightings = append(e.Sightings, score.Sighting{Observer: observer, At: now.Add(-time.Duration(days * float64(day))), Events: events})
+		e.Reports = append(e.Reports, score.Report{Observer: observer, At: now.Add(-time.Duration(days * float64(day))), Events: events})
 	}
 }
 
@@ -162,8 +162,8 @@ var (
 	moment = rapid.Custom(func(t *rapid.T) time.Time {
 		return now.Add(time.Duration(rapid.Int64Range(-800*24, 48).Draw(t, "hours")) * time.Hour)
 	})
-	sighting = rapid.Custom(func(t *rapid.T) score.Sighting {
-		return score.Sighting{
+	sighting = rapid.Custom(func(t *rapid.T) score.Report {
+		return score.Report{
 			Observer: rapid.SampledFrom([]string{"alder", "birch", "cherry"}).Draw(t, "observer"),
 			At:       moment.Draw(t, "at"), Events: rapid.SampledFrom([]int64{0, 0, 5, 10, 50, 1000, 1_000_000}).Draw(t, "events"),
 		}
@@ -183,7 +183,7 @@ var (
 		return score.Evidence{
 			Kind:    rapid.SampledFrom([]observable.Kind{observable.None, observable.Domain, observable.Addr, observable.Mail, observable.SHA256}).Draw(t, "kind"),
 			Created: moment.Draw(t, "created"), Statements: rapid.SliceOfN(statement, 0, 5).Draw(t, "statements"),
-			Sightings: rapid.SliceOfN(sighting, 0, 6).Draw(t, "sightings"), FalsePositives: rapid.SliceOfN(falsePositive, 0, 3).Draw(t, "wrong"),
+			Reports: rapid.SliceOfN(sighting, 0, 6).Draw(t, "sightings"), FalsePositives: rapid.SliceOfN(falsePositive, 0, 3).Draw(t, "wrong"),
 		}
 	})
 )
@@ -208,14 +208,14 @@ func TestProperties(t *testing.T) {
 		}
 		mixed := e
 		mixed.Statements = rapid.Permutation(e.Statements).Draw(t, "statements in another order")
-		mixed.Sightings = rapid.Permutation(e.Sightings).Draw(t, "sightings in another order")
+		mixed.Reports = rapid.Permutation(e.Reports).Draw(t, "sightings in another order")
 		other := m.Score(&mixed, now)
 		if diff := cmp.Diff(got, other); diff != "" {
 			t.Fatalf("the order of the evidence counts: %s", diff)
 		}
 		seen := e
-		s := sighting.Filter(func(s score.Sighting) bool { return s.Events > 0 }).Draw(t, "one more sighting")
-		seen.Sightings = append(slices.Clone(e.Sightings), s)
+		s := sighting.Filter(func(s score.Report) bool { return s.Events > 0 }).Draw(t, "one more sighting")
+		seen.Reports = append(slices.Clone(e.Reports), s)
 		if v := m.Score(&seen, now).Value; v < got.Value-slack {
 			t.Fatalf("a sighting lowered it from %g to %g", got.Value, v)
 		}
@@ -227,7 +227,7 @@ func TestProperties(t *testing.T) {
 		missed := e
 		s = sighting.Draw(t, "one more look in vain")
 		s.Events = 0
-		missed.Sightings = append(slices.Clone(e.Sightings), s)
+		missed.Reports = append(slices.Clone(e.Reports), s)
 		if v := m.Score(&missed, now).Value; v > got.Value+slack {
 			t.Fatalf("not being seen raised it from %g to %g", got.Value, v)
 		}
@@ -239,9 +239,9 @@ func TestUntil(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := score.DefaultModel()
 		e := evidence.Draw(t, "evidence")
-		for i := range e.Sightings {
-			if e.Sightings[i].Events == 0 && e.Sightings[i].At.After(now) {
-				e.Sightings[i].At = now // one that is counted later is new evidence
+		for i := range e.Reports {
+			if e.Reports[i].Events == 0 && e.Reports[i].At.After(now) {
+				e.Reports[i].At = now // one that is counted later is new evidence
 			}
 		}
 		got := m.Score(&e, now)
