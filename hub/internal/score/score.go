@@ -56,7 +56,7 @@ type FalsePositive struct {
 // wrong clock does not keep anything young, and waiting adds nothing.
 type Evidence struct {
 	Kind           observable.Kind
-	Created        time.Time // when the hub got it, for the age when nobody says when it was seen
+	Created        time.Time // when the hub got it, for the age when no source says when it was seen
 	Statements     []Statement
 	Reports        []Report
 	FalsePositives []FalsePositive
@@ -142,13 +142,17 @@ func (m *Model) Score(e *Evidence, now time.Time) Score {
 	return out
 }
 
-// last gives the last time that a source or an observer saw it.
+// last gives the last time that a source or an observer saw it. When it came to
+// the hub counts only if no source says when: what is old on receipt is old.
 func (e *Evidence) last() time.Time {
-	last := e.Created
+	var last time.Time
 	for _, s := range e.Statements {
 		if !s.Benign && s.At.After(last) {
 			last = s.At
 		}
+	}
+	if last.IsZero() {
+		last = e.Created
 	}
 	for _, s := range e.Reports {
 		if s.Events > 0 && s.At.After(last) {

@@ -114,6 +114,7 @@ func TestScore(t *testing.T) {
 		{"fresh, the best source", at(0), 80, score.Keep, "base 80"},
 		{"half of its life", at(90), 40, score.Keep, "age -40"},
 		{"old", at(140), 80 * (1 - 140.0/180), score.Review, ""},
+		{"old when the hub got it", at(90, func(e *score.Evidence) { e.Created = now }), 40, score.Keep, "age -40"},
 		{"stale", at(181), 0, score.Retire, "age -80"},
 		{"a second source", at(0, says(score.Statement{Source: "dogwood", Reliability: "A", Credibility: 1, Confidence: 70, At: old})), 87, score.Keep, "corroboration 7"},
 		{"the same origin is one source", at(0, says(score.Statement{Source: "mirror", Origin: "x", Reliability: "A", Credibility: 1, Confidence: 70}),
