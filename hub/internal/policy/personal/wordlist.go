@@ -84,7 +84,7 @@ var cueWords = func() map[string]cue {
 		information insider intelligence internet invoice key labs list madam mail malware manager managers media member members
 		microsoft mister monday name network news office online outlook page partner partners password phishing powershell
 		ransomware reader readers report research response robot root sales security server service services sir sirs site sites
-		software sql subscriber support system target team teams test the threat ticket tool trojan unit unknown update user
+		software sql subscriber support system target team teams test the threat ticket tool trojan unit unknown update user january february march april may june july august september october november december tuesday wednesday thursday friday saturday sunday
 		users valued version victim watson web webmaster website windows word world`, thing},
 	} {
 		for w := range set(l.words) {
