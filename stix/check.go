@@ -37,9 +37,7 @@ func (o *Object) Check() []*PropertyError {
 		}
 	}
 	for name, v := range o.Get("extensions").Members() {
-		if v.Kind() != Members {
-			c.fault("extensions", WrongType, "extension %s is not an object", clip(name))
-		}
+		c.extension(name, v)
 	}
 	_, err := o.GranularMarkings()
 	if err != nil {
@@ -238,6 +236,23 @@ func (c *checker) hash(p property, name string, v Value) {
 		c.fault(p.name, WrongType, "hash %s is not a string, or empty", clip(name))
 	case known && (err != nil || len(v.Str()) != n):
 		c.fault(p.name, BadValue, "hash %s is not of %d hexadecimal digits", name, n)
+	}
+}
+
+// extensionTypes are what an extension can be (section 7.3).
+var extensionTypes = []string{"new-sdo", "new-sco", "new-sro", "property-extension", "toplevel-property-extension"}
+
+// extension is section 7.3: extensions that are defined by an object say what
+// they are, those that the standard itself defines need not.
+func (c *checker) extension(name string, v Value) {
+	switch {
+	case v.Kind() != Members:
+		c.fault("extensions", WrongType, "extension %s is not an object", clip(name))
+	case TypeOf(name) != "extension-definition" || !strings.Contains(name, "--"):
+	case CheckID(name) != nil:
+		c.fault("extensions", BadValue, "extension %q is not an identifier", clip(name))
+	case !slices.Contains(extensionTypes, v.Get("extension_type").Str()):
+		c.fault("extensions", BadValue, "extension %s: extension_type is not one of %s", clip(name), strings.Join(extensionTypes, ", "))
 	}
 }
 

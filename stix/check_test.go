@@ -127,6 +127,8 @@ func TestCheckFaults(t *testing.T) {
 		{"identity", `"name":"n","roles":[5]`, "roles"},
 		{"identity", `"name":"n","lang":5`, "lang"},
 		{"identity", `"name":"n","extensions":{"x":5}`, "extensions"},
+		{"identity", `"name":"n","extensions":{"extension-definition--5":{"extension_type":"new-sdo"}}`, "extensions"},
+		{"identity", `"name":"n","extensions":{"` + TLPExtension + `":{}}`, "extensions"},
 		{"identity", `"name":"n","external_references":[{"source_name":"s"}]`, "external_references"},
 		{"identity", `"name":"n","external_references":[{"url":"u"}]`, "external_references"},
 		{"identity", `"name":"n","external_references":{}`, "external_references"},

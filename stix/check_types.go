@@ -129,7 +129,7 @@ func extensionDefinition(c *checker) {
 	}
 	types, _ := c.o.Get("extension_types").Strings()
 	for _, t := range types {
-		if !slices.Contains([]string{"new-sdo", "new-sco", "new-sro", "property-extension", "toplevel-property-extension"}, t) {
+		if !slices.Contains(extensionTypes, t) {
 			c.fault("extension_types", BadValue, "extension_types: %q is unknown", clip(t))
 		}
 	}
