@@ -195,7 +195,7 @@ func (j *judge) score(h *hit, about kind) int {
 }
 
 var (
-	// before and after a value, in its sentence
+	// Before and after a value, in its sentence.
 	harmlessBefore = regexp.MustCompile(`(?i)\b(?:not (?:been )?(?:affected|malicious|compromised|involved|block\w*|related)|false positives?|legitimate(?: (?:site|website|domain|service|server|address|host|page|url)s?)?|benign|harmless|unrelated|(?:white|allow) ?-?list\w*|do not block|impersonat\w+|mimic\w*|imitat\w+|spoof(?:s|ed|ing)?|posing as|pretend\w* to be|typosquat\w* (?:of|on)|lookalikes? of|resembl\w+)[^.;]{0,40}$`)
 	harmlessAfter  = regexp.MustCompile(`(?i)^[^.;]{0,30}\b(?:(?:is|are|was|were|has|have)(?: been| itself| themselves| also)? (?:not (?:been )?(?:affected|malicious|compromised|involved|related)|legitimate|benign|harmless|unrelated|un ?affected|a false positive|false positives|(?:a |the )?legitimate)|not affected|\(?(?:legitimate|benign|false positive)\)?)\b`)
 	versionBefore  = regexp.MustCompile(`(?i)(?:\bversions?\b|\bver\.?|\bv\.?|\bbuilds?\b|\breleases?\b|\bfirmware\b|\bupdate(?:d)? to\b|\bupgrade(?:d)? to\b|\bpatch(?:ed)?\b|\bprior to\b|\bearlier than\b|\bOID\b|\bsection\b|\brev(?:ision)?\b)[^.;\n]{0,12}(?:\d+(?:\.\d+){2,3}(?:,| and| or| to| through| -)* ?){0,4}$`)
@@ -232,6 +232,8 @@ func (j *judge) doubt(c *Candidate, h *hit, about kind, before, after string) {
 	switch {
 	case k == observable.Addr && !h.defanged && h.atom.Port == 0 && (versionBefore.MatchString(lower) || versionAfter.MatchString(after)):
 		add("version", "it reads as a version number")
+	case k == observable.FileName && about != indicators && !strings.ContainsAny(before[max(0, len(before)-3):], "\"'`“"):
+		add("file-name", "it is named in the text without quotes, as tools of the system are")
 	case k == observable.Mail && contactBefore.MatchString(lower):
 		add("contact", "it is given as a contact")
 	case k >= observable.MD5 && commitBefore.MatchString(lower):

@@ -29,7 +29,7 @@ func TestCheck(t *testing.T) {
 		`{"scale":"0-5","columns":[{"header":"a","field":"value"}]}`:                                             "scale",
 		`{"constants":{"value":"x"},"columns":[{"header":"a","field":"value"}]}`:                                 "cannot be the same",
 		`{"constants":{"tlp":"pink"},"columns":[{"header":"a","field":"value"}]}`:                                "cannot be",
-		`{"constants":{"colour":"x"},"columns":[{"header":"a","field":"value"}]}`:                                "no field",
+		`{"constants":{"shade":"x"},"columns":[{"header":"a","field":"value"}]}`:                                 "no field",
 		`{"kinds":{"x":"tree"},"columns":[{"header":"a","field":"value"}]}`:                                      "no kind",
 		`{"categories":{"x":"bad"},"columns":[{"header":"a","field":"value"}]}`:                                  "categories",
 		`{"markings":{"x":" "},"columns":[{"header":"a","field":"value"}]}`:                                      "becomes nothing",
