@@ -131,14 +131,18 @@ func (m *Model) Score(e *Evidence, now time.Time) Score {
 	trust := m.trust(e, hits)
 	out := Score{Seen: seen}
 	fresh := c.left(now.Sub(seen))
+	// full is what it would be worth if it were seen now; it is multiplied in one
+	// order everywhere, so that Until is the moment at which Suggestion changes.
+	full := top * left.factor * trust.factor
+	out.Value = full * fresh
+	aged, missed := top*fresh, top*fresh*left.factor
 	out.Parts = append(parts,
-		Part{PartAge, top*fresh - top, ageWords(seen, now, c)},
-		Part{PartAbsence, top*fresh*left.factor - top*fresh, left.why},
-		Part{PartFalse, top*fresh*left.factor*trust.factor - top*fresh*left.factor, trust.why},
+		Part{PartAge, aged - top, ageWords(seen, now, c)},
+		Part{PartAbsence, missed - aged, left.why},
+		Part{PartFalse, out.Value - missed, trust.why},
 	)
-	out.Value = min(max(top*fresh*left.factor*trust.factor, 0), 100)
 	out.Suggestion = c.suggest(out.Value)
-	out.Until = c.until(out.Suggestion, top*left.factor*trust.factor, last, now)
+	out.Until = c.until(out.Suggestion, full, last, now)
 	return out
 }
 
