@@ -77,7 +77,9 @@ func (r *run) takePage(ctx context.Context, page taxii.Objects) error {
 		name = "up to " + p.position
 	}
 	if len(page.Objects) > 0 {
-		rep, err := r.submit(ctx, name, bytes.NewReader(taxii.Envelope(page.Objects)))
+		// Only read once, so that intake keeps a copy: after a kill it finishes this very
+		// delivery, while the server may cut its pages otherwise the next time.
+		rep, err := r.submit(ctx, name, struct{ io.Reader }{bytes.NewReader(taxii.Envelope(page.Objects))})
 		if err != nil {
 			return err
 		}
