@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/text/unicode/norm"
@@ -163,6 +164,27 @@ func TestBrackets(t *testing.T) {
 	want := Result{Brackets: [][]Hit{{{1, "0"}, {2, "0"}}, {{0, "0"}}}, Steps: r.Steps}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A long list of what happens now and then is searched window by window.
+func TestManyObservations(t *testing.T) {
+	var spans []Span
+	var all []int
+	for i := range 20_000 {
+		at := time.Unix(int64(i)*60, 0)
+		spans = append(spans, Span{at, at.Add(time.Second), 1})
+		all = append(all, i)
+	}
+	root := parse(t, "[a:b = 1] REPEATS 5 TIMES WITHIN 200 SECONDS").Root
+	binding, err := Combine(root, spans, [][]int{all}, 2_000_000)
+	if err != nil || binding != nil {
+		t.Errorf("got %v, %v", binding, err)
+	}
+	spans[19_000] = Span{spans[18_999].First, spans[18_999].Last, 1}
+	binding, err = Combine(root, spans, [][]int{all}, 2_000_000)
+	if diff := cmp.Diff([]int{18_996, 18_997, 18_998, 18_999, 19_000}, binding); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
 	}
 }
 

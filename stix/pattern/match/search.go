@@ -2,6 +2,7 @@ package match
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"ecs/stix/pattern"
@@ -38,7 +39,9 @@ func Combine(root pattern.Observation, spans []Span, hits [][]int, steps int64) 
 func combine(root pattern.Observation, spans []Span, hits [][]int, steps int64) ([]int, int64, error) {
 	s := &search{spans: spans, hits: map[*pattern.Observe][]int{}, used: make([]int64, len(spans)), left: steps}
 	for i, o := range Brackets(root) {
-		s.hits[o] = hits[i]
+		byBeginning := slices.Clone(hits[i])
+		slices.SortStableFunc(byBeginning, func(a, b int) int { return spans[a].First.Compare(spans[b].First) })
+		s.hits[o] = byBeginning
 	}
 	var binding []int
 	s.solve(root, func(window) bool {
@@ -88,9 +91,9 @@ type scope struct {
 // as a continuation.
 type search struct {
 	spans []Span
-	hits  map[*pattern.Observe][]int
-	used  []int64 // how often each observation is bound
-	trail []int   // the choices made, to tell repetitions apart
+	hits  map[*pattern.Observe][]int // by their beginning
+	used  []int64                    // how often each observation is bound
+	trail []int                      // the choices made, to tell repetitions apart
 	scope *scope
 	left  int64
 	depth int
@@ -126,11 +129,25 @@ func (s *search) solve(o pattern.Observation, k then) bool {
 
 func (s *search) observe(o *pattern.Observe, k then) bool {
 	for _, i := range s.hits[o] {
+		if s.tooLate(i) {
+			return false
+		}
 		if s.bind(i, 1, k) {
 			return true
 		}
 		if s.left < 0 {
 			return false
+		}
+	}
+	return false
+}
+
+// tooLate tells whether an observation begins too late for what is bound under
+// the same qualifiers, as then all do that begin later.
+func (s *search) tooLate(i int) bool {
+	for sc := s.scope; sc != nil; sc = sc.up {
+		if sc.so.some && !sc.holds(sc.so.with(window{s.spans[i].First, sc.so.earliestLast, true})) {
+			return true
 		}
 	}
 	return false
@@ -237,6 +254,9 @@ func seconds(l pattern.Literal) time.Duration {
 // often as it goes; their order does not matter.
 func (s *search) repeatLeaf(hits []int, times int64, so window, k then) bool {
 	for n, i := range hits {
+		if s.tooLate(i) {
+			return false
+		}
 		most := min(times, s.spans[i].Number-s.used[i])
 		for m := most; m > 0; m-- {
 			ok := s.bind(i, m, func(w window) bool {
