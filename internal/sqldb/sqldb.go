@@ -89,13 +89,16 @@ func open(dsn string) (*DB, error) {
 	// Unknown parameters are ignored by the driver in silence: keep to these.
 	uri := "file:" + (&url.URL{Path: dsn}).EscapedPath() +
 		"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=cache_size(-65536)"
-	write, err := openLite(uri)
+		"&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
+	// The writer keeps the pages of its indexes, and moves the log into the database
+	// every 80 MB: the same pages are written by one portion of an import after the
+	// other. Readers share what the operating system keeps.
+	write, err := openLite(uri + "&_pragma=cache_size(-163840)&_pragma=wal_autocheckpoint(20000)")
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	read, err := openLite(uri + "&_pragma=query_only(1)")
+	read, err := openLite(uri + "&_pragma=cache_size(-16384)&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}

@@ -43,7 +43,7 @@ type Config struct {
 	// MaxRefusals is how many refusals of one delivery are kept; further ones are
 	// only counted. 0 means 10,000.
 	MaxRefusals int64
-	// Portion is how many items are committed at once. 0 means 500.
+	// Portion is how many items are committed at once. 0 means 2,000.
 	Portion int
 	// FolderSubmitter is the login under which files of the watched folder are
 	// submitted. Empty means "folder".
@@ -151,7 +151,7 @@ func New(cfg Config) *Intake {
 		cfg.MaxRefusals = 10_000
 	}
 	if cfg.Portion <= 0 {
-		cfg.Portion = 500
+		cfg.Portion = 2000
 	}
 	if cfg.FolderSubmitter == "" {
 		cfg.FolderSubmitter = "folder"

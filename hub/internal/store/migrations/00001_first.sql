@@ -189,7 +189,7 @@ CREATE TABLE item (
     category      integer NOT NULL,
     action        integer NOT NULL,
     confidence    integer NOT NULL,
-    handling      integer NOT NULL REFERENCES handling (number),
+    handling      integer NOT NULL,       -- handling.number
     tlp           integer NOT NULL,       -- of the handling, as the next three are
     enforce       boolean NOT NULL,       -- may be used to block (ACS NETDEF and its like)
     display       boolean NOT NULL,       -- the value may be shown (ACS DSPLY)
@@ -212,7 +212,6 @@ CREATE TABLE item (
 );
 CREATE INDEX item_state ON item (state, number);
 CREATE INDEX item_kind ON item (kind, number);
-CREATE INDEX item_handling ON item (handling, number);
 CREATE INDEX item_value ON item (value);
 CREATE INDEX item_pivot ON item (pivot, number) WHERE pivot <> '';
 CREATE INDEX item_until ON item (valid_until) WHERE ended = 0;
@@ -230,8 +229,8 @@ CREATE TABLE item_count (
 CREATE TABLE item_source (
     mention     integer PRIMARY KEY,
     number      integer NOT NULL REFERENCES item (number),
-    batch       integer NOT NULL REFERENCES batch (number),
-    source      text NOT NULL REFERENCES source (id),
+    batch       integer NOT NULL,         -- batch.number, as source and handling are: intake checks them once for a portion
+    source      text NOT NULL,
     place       text NOT NULL,
     reference   text NOT NULL,            -- the source's own identifier
     reference_key bigint NOT NULL DEFAULT 0,        -- short digest of it for look-ups, 0 without one
@@ -239,7 +238,7 @@ CREATE TABLE item_source (
     revoked     boolean NOT NULL DEFAULT false, -- the source took it back by this mention
     credibility integer NOT NULL,         -- of the information, Admiralty scale, 1 to 6; 0 unknown
     confidence  integer NOT NULL,         -- as this source gave it, 0 to 100; -1 unknown
-    handling    integer NOT NULL REFERENCES handling (number),
+    handling    integer NOT NULL,
     observed    bigint NOT NULL,          -- last seen, as this source said; 0 unknown
     original    text NOT NULL,            -- byte for byte as the source gave it
     at          bigint NOT NULL
