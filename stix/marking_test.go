@@ -25,6 +25,9 @@ func TestMarkings(t *testing.T) {
 		{"CUI", head + `"extensions":{"` + CUIExtension + `":{"extension_type":"property-extension","control":"CUI","categories":["SBIZ","SP-SSEL"],"disseminations":["NOFORN"],"designator_ref":"identity--c069bb9f-158a-405d-92b4-858a2536df9a","required_statements":["S"],"supplemental_administrative":["Draft"]}}}`, Marking{CUI: &CUI{
 			Control: "CUI", Designator: "identity--c069bb9f-158a-405d-92b4-858a2536df9a", Categories: []string{"SP-SSEL", "SBIZ"}, Disseminations: []string{"NOFORN"}, Statements: []string{"S"}, Supplemental: []string{"Draft"},
 		}}},
+		{"IEP by reference", head + `"extensions":{"` + IEPExtension + `":{"iep_id":"0224bfdf-ea3a-49c3-96f6-66d908bb1845","policy_name":"N","tlp":"green","tlp_ref":"marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"}}}`, Marking{IEP: &IEP{
+			ID: "0224bfdf-ea3a-49c3-96f6-66d908bb1845", Name: "N", TLP: "red",
+		}}},
 		{"IEP", head + `"name":"IEP data marking","extensions":{"` + IEPExtension + `":{"extension_type":"property-extension","encrypt_in_transit":"may","permitted_actions":"externally-visible-direct-actions","affected_party_notifications":"MUST NOT","tlp":"white","provider_attribution":"must-not","unmodified_resale":"must-not","iep_id":"0224bfdf-ea3a-49c3-96f6-66d908bb1845","iep_version":2.0,"description":"D","start_date":"2022-10-01T00:00:00Z"}}}`, Marking{Name: "IEP data marking", IEP: &IEP{
 			ID: "0224bfdf-ea3a-49c3-96f6-66d908bb1845", Name: "IEP data marking", Description: "D", Start: tlpTwoCreated, Encrypt: "may", Actions: IEPExternalDirect, Notify: "must-not", TLP: "clear", Attribution: "must-not", Resale: "must-not",
 		}}},
@@ -57,6 +60,8 @@ func TestMarkings(t *testing.T) {
 		head + `"extensions":{"` + CUIExtension + `":{"control":"CUI","designator_ref":"tool--c069bb9f-158a-405d-92b4-858a2536df9a"}}}`,
 		head + `"extensions":{"` + IEPExtension + `":{"permitted_actions":"anything","iep_id":"0224bfdf-ea3a-49c3-96f6-66d908bb1845"}}}`,
 		head + `"extensions":{"` + IEPExtension + `":{"iep_id":"5"}}}`,
+		head + `"extensions":{"` + IEPExtension + `":{"iep_id":"0224bfdf-ea3a-49c3-96f6-66d908bb1845","tlp_ref":"` + idA + `"}}}`,
+		head + `"extensions":{"` + IEPExtension + `":{"iep_id":"0224bfdf-ea3a-49c3-96f6-66d908bb1845","start_date":"2020-01-02T00:00:00Z","end_date":"2020-01-01T00:00:00Z"}}}`,
 		head + `"extensions":{"` + IEPExtension + `":{"iep_id":"0224bfdf-ea3a-49c3-96f6-66d908bb1845","iep_version":3}}}`,
 		head + `"extensions":{"` + IEPExtension + `":{"iep_id":"0224bfdf-ea3a-49c3-96f6-66d908bb1845","tlp":"purple"}}}`,
 	} {
