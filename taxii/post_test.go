@@ -92,7 +92,7 @@ func TestPost(t *testing.T) {
 		{"deep", at, "alice", MediaType, `{"objects":` + strings.Repeat("[", 400), 422, "not-an-envelope"},
 	} {
 		b.got = nil
-		r := httptest.NewRequest("POST", c.path, strings.NewReader(c.body))
+		r := httptest.NewRequest(http.MethodPost, c.path, strings.NewReader(c.body))
 		r.Header.Set("X-Client", c.client)
 		if c.media != "" {
 			r.Header.Set("Content-Type", c.media)
@@ -124,7 +124,7 @@ func TestPost(t *testing.T) {
 }
 
 func post(s http.Handler, path, body string, header ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest("POST", path, strings.NewReader(body))
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("X-Client", "alice")
 	r.Header.Set("Content-Type", MediaType)
 	for i := 0; i+1 < len(header); i += 2 {

@@ -2,13 +2,17 @@ package collect
 
 import (
 	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -18,11 +22,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509/pkix"
 
 	"ecs/hub/internal/intake"
 	"ecs/internal/sqldb/sqldbtest"
@@ -67,10 +66,10 @@ func TestHostileServers(t *testing.T) {
 		"breaks off in a chunk":  {func(w http.ResponseWriter, _ *http.Request) { torn(w, "Transfer-Encoding: chunked") }, "breaks off"},
 		"another host":           {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusFound) }, "redirects to another place"},
 		"round and round":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, "redirects again and again"},
-		"nobody":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "check user, password_file"},
-		"gone":                   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, "is the address right"},
-		"broken":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "tried again later"},
-		"304 without a question": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, "304 to a question without conditions"},
+		"nobody":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, "check user, password_file"},
+		"gone":                   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }, "is the address right"},
+		"broken":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "tried again later"},
+		"304 without a question": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, "304 to a question without conditions"},
 		"huge header":            {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 100_000)) }, "response headers"},
 		"no HTTP":                {func(w http.ResponseWriter, _ *http.Request) { torn(w, "\x00") }, "malformed"},
 	} {
@@ -314,7 +313,7 @@ func TestTrust(t *testing.T) {
 			w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
 			_, _ = io.Copy(w, resp.Body)
 		}))
-		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 		s.TLS = &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca, MaxVersion: most}
 		s.StartTLS()
 		t.Cleanup(s.Close)

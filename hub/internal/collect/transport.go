@@ -161,7 +161,7 @@ func (r *reach) get(ctx context.Context, u *url.URL, etag, changed string, limit
 	if changed != "" {
 		req.Header.Set("If-Modified-Since", changed)
 	}
-	resp, err := r.web.Do(req)
+	resp, err := r.web.Do(req) //nolint:bodyclose // bounded closes it, by stop
 	if err != nil {
 		cancel()
 		return nil, bare(u, err)

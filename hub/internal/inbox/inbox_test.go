@@ -400,7 +400,7 @@ func TestBounds(t *testing.T) {
 	begun := make(chan struct{})
 	done := make(chan int)
 	go func() {
-		r := httptest.NewRequest("POST", Root+"collections/deliveries/objects/", readFirst{begun, body})
+		r := httptest.NewRequest(http.MethodPost, Root+"collections/deliveries/objects/", readFirst{begun, body})
 		r.SetBasicAuth("one-officer", "pw")
 		r.Header.Set("Content-Type", taxii.MediaType)
 		got := httptest.NewRecorder()
@@ -408,7 +408,7 @@ func TestBounds(t *testing.T) {
 		done <- got.Code
 	}()
 	<-begun
-	r := httptest.NewRequest("POST", Root+"collections/deliveries/objects/", strings.NewReader("{}"))
+	r := httptest.NewRequest(http.MethodPost, Root+"collections/deliveries/objects/", strings.NewReader("{}"))
 	r.SetBasicAuth("two-officer", "pw")
 	got := httptest.NewRecorder()
 	in.ServeHTTP(got, r)
@@ -420,10 +420,10 @@ func TestBounds(t *testing.T) {
 	if code := <-done; code != 413 {
 		t.Errorf("a body longer than its limit: %d", code)
 	}
-	if in.Limit(r) != 101 || in.Limit(httptest.NewRequest("GET", Root, nil)) != 0 || in.Limit(httptest.NewRequest("POST", "/deliveries", nil)) != 0 {
+	if in.Limit(r) != 101 || in.Limit(httptest.NewRequest(http.MethodGet, Root, nil)) != 0 || in.Limit(httptest.NewRequest(http.MethodPost, "/deliveries", nil)) != 0 {
 		t.Error("the limit for the listener is wrong")
 	}
-	r = httptest.NewRequest("POST", Root+"collections/deliveries/objects/", nil)
+	r = httptest.NewRequest(http.MethodPost, Root+"collections/deliveries/objects/", nil)
 	r.Body = http.MaxBytesReader(nil, io.NopCloser(strings.NewReader(strings.Repeat(" ", 50))), 10)
 	r.ContentLength = -1
 	r.SetBasicAuth("one-officer", "pw")
