@@ -43,6 +43,10 @@ func typical(b *testing.B, n int, format string) []*policy.Subject {
 }
 
 // BenchmarkItem measures both screens for one item with all public lists loaded.
+// AMD EPYC, 2 cores of a shared machine at load 13:
+//
+//	privacy   domain 364 ns, address 460 ns, url 371 ns, mail 822 ns
+//	technical domain 938 ns, address 581 ns, url 724 ns, mail 767 ns
 func BenchmarkItem(b *testing.B) {
 	c := checker(b, policy.Config{Lists: listsForBench(b)})
 	for name, format := range map[string]string{

@@ -90,7 +90,7 @@ func (b *builtin) take(l *builtinList, entry, note string) error {
 			b.prefixes = append(b.prefixes, reserved{p, note})
 			return nil
 		}
-		b.base.prefixes = append(b.base.prefixes, protectedPrefix{p, Protected{entry, note}})
+		b.base.addPrefix(p, Protected{entry, note})
 		return nil
 	}
 	n, err := observable.Canonical(observable.Domain, entry)

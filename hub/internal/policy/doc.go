@@ -1,7 +1,8 @@
 // Package policy judges indicators before people do: does one carry personal
 // data (the privacy gate, PII-... findings), and would blocking it hit the wrong
-// ones (the technical checks V1 to V6)? It also knows how long an indicator of
-// each kind may live.
+// ones (the technical checks V1 to V6)? It compares an item with what the store
+// found beside it (V8, V9), previews the impact of a block, says what was checked,
+// and knows how long an indicator of each kind may live.
 //
 // Everything here is a pure function of the item, the configuration and the
 // moment, so that the same bad file gives the same list of reasons on every run.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ func LoadLists(dir fs.FS, severities map[string]indicator.Severity) (*Lists, []L
 	b := builder{
 		l: &Lists{
 			exact: map[string][]uint16{}, above: map[string]uint16{},
-			prefixes: new(bart.Table[[]uint16]), pieces: map[[pieceLen]byte][]piece{},
+			prefixes: new(bart.Table[[]uint16]), texts: newTexts(),
 		},
 		severities: severities,
 	}
@@ -212,19 +213,15 @@ func (b *builder) substring(i uint16, e string) error {
 		return errors.New("empty entry")
 	case b.substrings > maxSubstring:
 		return fmt.Errorf("more than %d substrings in all lists", maxSubstring)
-	case len(e) < pieceLen:
-		b.l.short = append(b.l.short, piece{e, i})
-	default:
-		k := [pieceLen]byte([]byte(e[:pieceLen]))
-		b.l.pieces[k] = append(b.l.pieces[k], piece{e, i})
 	}
+	b.l.texts.add(e, i)
 	return nil
 }
 
 // regex takes an expression in delimiters, as PHP writes it: /.../i. Go's
 // expressions run in linear time, whatever a list's author wrote.
 func (b *builder) regex(i uint16, e string) error {
-	if len(e) > maxRegex || len(b.l.regexes) >= maxRegexes {
+	if len(e) > maxRegex || len(b.l.texts.regexes) >= maxRegexes {
 		return fmt.Errorf("longer than %d bytes, or more than %d expressions in all lists", maxRegex, maxRegexes)
 	}
 	text, flags := e, ""
@@ -245,6 +242,10 @@ func (b *builder) regex(i uint16, e string) error {
 	if err != nil {
 		return fmt.Errorf("not an expression that can be used: %w", err)
 	}
-	b.l.regexes = append(b.l.regexes, expression{re, e, i})
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return err
+	}
+	b.l.texts.regexes = append(b.l.texts.regexes, expression{re, literal(parsed), e, i})
 	return nil
 }

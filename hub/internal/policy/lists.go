@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,9 +22,7 @@ type Lists struct {
 	exact    map[string][]uint16 // types string and hostname, by canonical entry
 	above    map[string]uint16   // each name above an entry, and one list that names below it
 	prefixes *bart.Table[[]uint16]
-	pieces   map[[pieceLen]byte][]piece // type substring, by the entry's first bytes
-	short    []piece                    // substrings shorter than that
-	regexes  []expression
+	texts    texts // types substring and regex
 	entries  int
 }
 
@@ -39,20 +36,6 @@ type listMeta struct {
 	title    string
 	date     time.Time
 	entries  int
-}
-
-// pieceLen is the length of the prefix by which substrings are found.
-const pieceLen = 4
-
-type piece struct {
-	text string
-	list uint16
-}
-
-type expression struct {
-	re   *regexp.Regexp
-	text string
-	list uint16
 }
 
 // Hit is one list that names a value.
@@ -178,27 +161,6 @@ func (l *Lists) checkPrefix(h *hitSet, k observable.Kind, p netip.Prefix, soft b
 			if l.applies(i, k) {
 				h.add(l, i, q.String(), soft)
 			}
-		}
-	}
-}
-
-func (l *Lists) checkText(h *hitSet, k observable.Kind, v string) {
-	low := strings.ToLower(v)
-	for i := 0; i+pieceLen <= len(low); i++ {
-		for _, p := range l.pieces[[pieceLen]byte([]byte(low[i:i+pieceLen]))] {
-			if l.applies(p.list, k) && strings.HasPrefix(low[i:], p.text) {
-				h.add(l, p.list, p.text, false)
-			}
-		}
-	}
-	for _, p := range l.short {
-		if l.applies(p.list, k) && strings.Contains(low, p.text) {
-			h.add(l, p.list, p.text, false)
-		}
-	}
-	for _, e := range l.regexes {
-		if l.applies(e.list, k) && e.re.MatchString(v) {
-			h.add(l, e.list, e.text, false)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/gaissmai/bart"
+
 	"ecs/internal/sqldb"
 	"ecs/observable"
 )
@@ -24,7 +26,8 @@ type protection struct {
 	apexes   map[string]Protected   // names that are protected, and not what is below them
 	above    map[string]Protected   // each name above one of either, which would block it too
 	near     map[string][]Protected // by registrable domain
-	prefixes []protectedPrefix
+	table    *bart.Table[Protected]
+	prefixes []protectedPrefix // the same in order, for what is near
 }
 
 type protectedPrefix struct {
@@ -33,7 +36,10 @@ type protectedPrefix struct {
 }
 
 func emptyProtection() *protection {
-	return &protection{names: map[string]Protected{}, apexes: map[string]Protected{}, above: map[string]Protected{}, near: map[string][]Protected{}}
+	return &protection{
+		names: map[string]Protected{}, apexes: map[string]Protected{}, above: map[string]Protected{}, near: map[string][]Protected{},
+		table: new(bart.Table[Protected]),
+	}
 }
 
 // newProtection takes the protected names and prefixes of this program's parties;
@@ -43,7 +49,7 @@ func newProtection(own []Protected) (*protection, error) {
 	for _, e := range own {
 		pre, ok := parsePrefix(e.Name)
 		if ok {
-			p.prefixes = append(p.prefixes, protectedPrefix{pre, e})
+			p.addPrefix(pre, e)
 			continue
 		}
 		n, err := observable.Canonical(observable.Domain, e.Name)
@@ -91,11 +97,21 @@ func (p *protection) name(n string) (Protected, bool) {
 	return e, ok
 }
 
+func (p *protection) addPrefix(pre netip.Prefix, e Protected) {
+	p.prefixes = append(p.prefixes, protectedPrefix{pre, e})
+	p.table.Insert(pre, e)
+}
+
+// prefix finds a protected prefix that x lies in or holds.
 func (p *protection) prefix(x netip.Prefix) (Protected, bool) {
-	for _, e := range p.prefixes {
-		if e.prefix.Overlaps(x) {
-			return e.entry, true
-		}
+	for _, e := range p.table.Supernets(x) {
+		return e, true
+	}
+	if x.IsSingleIP() {
+		return Protected{}, false
+	}
+	for _, e := range p.table.Subnets(x) {
+		return e, true
 	}
 	return Protected{}, false
 }

@@ -16,9 +16,9 @@ var benchTexts = map[string]string{
 		"beacons to https://evil.example/gate.php?id=4711 every 60 seconds. Dear Customer, please open the invoice.",
 }
 
-// BenchmarkFind, Xeon 2 cores of a shared machine:
+// BenchmarkFind, AMD EPYC, 2 cores of a shared machine:
 //
-//	short     230 ns, numbers  1.3 µs, report  2.5 µs
+//	short 135 ns, numbers 1.3 µs, report 3.1 µs
 func BenchmarkFind(b *testing.B) {
 	for name, text := range benchTexts {
 		b.Run(name, func(b *testing.B) {
