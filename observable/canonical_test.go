@@ -195,7 +195,7 @@ func BenchmarkCanonical(b *testing.B) {
 func BenchmarkFromValue(b *testing.B) {
 	for name, in := range map[string]string{
 		"domain": "www.example.com", "defanged": "www[.]example[.]com", "address": "192.0.2.1", "IPv6": "2001:db8::1", "prefix": "192.0.2.0/24",
-		"address:port": "192.0.2.1:443", "URL": "http://example.com/a/b.php?id=1", "defanged URL": "hxxp://example[.]com/a", "mail": "john@example.com",
+		"address:port": "192.0.2.1:443", "URL": "http://example.com/a/b.php?id=1", "URL with port": "http://192.0.2.1:8080/a", "defanged URL": "hxxp://example[.]com/a", "mail": "john@example.com",
 		"SHA-256": sha256Hex, "MD5": md5Hex,
 	} {
 		b.Run(name, func(b *testing.B) {

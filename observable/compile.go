@@ -194,6 +194,12 @@ func (c *compiler) expand(e pattern.Comparison) ([][]*pattern.Test, error) {
 	if !ok {
 		return [][]*pattern.Test{{e.(*pattern.Test)}}, nil
 	}
+	if l.Op == pattern.And && len(l.Items) <= maxJoined {
+		tests := plainTests(l)
+		if tests != nil {
+			return [][]*pattern.Test{tests}, nil
+		}
+	}
 	var out [][]*pattern.Test
 	for i, item := range l.Items {
 		next, err := c.expand(item)
@@ -230,6 +236,19 @@ func (c *compiler) expand(e pattern.Comparison) ([][]*pattern.Test, error) {
 		}
 	}
 	return out, nil
+}
+
+// plainTests gives the items if all are single comparisons, else nil.
+func plainTests(l *pattern.Logic) []*pattern.Test {
+	out := make([]*pattern.Test, len(l.Items))
+	for i, item := range l.Items {
+		t, ok := item.(*pattern.Test)
+		if !ok {
+			return nil
+		}
+		out[i] = t
+	}
+	return out
 }
 
 // conjunction adds the atoms of comparisons that must all hold on one object.

@@ -40,7 +40,7 @@ func drawValue(t *rapid.T, k Kind) string {
 		return address() + some("slash", "/", "/", "") + fmt.Sprint(rapid.IntRange(0, 130).Draw(t, "bits"))
 	case URL:
 		if rapid.Bool().Draw(t, "simple") {
-			return some("scheme", "http", "https") + "://" + rapid.StringMatching(`[a-z]{1,5}\.example/[a-z./?=&]{0,8}`).Draw(t, "rest")
+			return some("scheme", "http", "https") + "://" + rapid.StringMatching(`([a-z]{1,5}\.example|192\.0\.2\.[0-9]{1,3})(:(80|443|[0-9]{1,5}|\+1))?/[a-z./?=&]{0,8}`).Draw(t, "rest")
 		}
 		at := host()
 		if rapid.Bool().Draw(t, "address") {

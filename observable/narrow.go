@@ -21,16 +21,62 @@ type narrowed struct {
 	layers            []*pattern.Test // protocols[*] = 'ipv4', 'ipv6': the same
 }
 
+// flowProperty is what a path says of a flow.
+type flowProperty uint8
+
+const (
+	unknownProperty flowProperty = iota
+	addressOfEnd
+	typeOfEnd
+	portOfEnd
+	protocol
+)
+
+// ofFlow tells what a path of network-traffic leads to, and at which end.
+func ofFlow(p pattern.Path) (flowProperty, end) {
+	if p.Type != "network-traffic" {
+		return unknownProperty, 0
+	}
+	first := p.Steps[0].Key
+	if len(p.Steps) == 1 {
+		switch first {
+		case "src_port":
+			return portOfEnd, source
+		case "dst_port":
+			return portOfEnd, destination
+		}
+		return unknownProperty, 0
+	}
+	if len(p.Steps) > 2 {
+		return unknownProperty, 0
+	}
+	second := p.Steps[1]
+	at := source
+	switch first {
+	case "protocols":
+		if second.Kind == pattern.Any {
+			return protocol, 0
+		}
+		return unknownProperty, 0
+	case "dst_ref":
+		at = destination
+	case "src_ref":
+	default:
+		return unknownProperty, 0
+	}
+	switch {
+	case second == valueStep:
+		return addressOfEnd, at
+	case second == pattern.Step{Key: "type"}:
+		return typeOfEnd, at
+	}
+	return unknownProperty, 0
+}
+
 // narrows reports whether a comparison means something only beside others.
 func narrows(t *pattern.Test) bool {
-	if t.Path.Type != "network-traffic" {
-		return false
-	}
-	switch t.Path.String() {
-	case "network-traffic:protocols[*]", "network-traffic:dst_ref.type", "network-traffic:src_ref.type":
-		return true
-	}
-	return false
+	what, _ := ofFlow(t.Path)
+	return what == protocol || what == typeOfEnd
 }
 
 func (n *narrowed) take(t *pattern.Test) error {
@@ -39,26 +85,22 @@ func (n *narrowed) take(t *pattern.Test) error {
 		return err
 	}
 	slot := &n.addr
-	switch path := t.Path.String(); path {
-	case "network-traffic:dst_ref.value":
-		n.addrEnd = destination
-	case "network-traffic:src_ref.value":
-		n.addrEnd = source
-	case "network-traffic:dst_port":
-		slot, n.portEnd = &n.port, destination
-	case "network-traffic:src_port":
-		slot, n.portEnd = &n.port, source
-	case "network-traffic:dst_ref.type", "network-traffic:src_ref.type":
+	switch what, at := ofFlow(t.Path); what {
+	case addressOfEnd:
+		n.addrEnd = at
+	case portOfEnd:
+		slot, n.portEnd = &n.port, at
+	case typeOfEnd:
 		n.types = append(n.types, t)
 		return nil
-	case "network-traffic:protocols[*]":
+	case protocol:
 		if len(values) == 1 && (values[0].Text == "ipv4" || values[0].Text == "ipv6") {
 			n.layers = append(n.layers, t)
 			return nil
 		}
 		slot = &n.proto
 	default:
-		return refuse(t, "no service sees %s beside address, port and protocol", path)
+		return refuse(t, "no service sees %s beside address, port and protocol", t.Path)
 	}
 	if *slot != nil && pattern.Write(*slot) != pattern.Write(t) {
 		return refuse(t, "a second address, port or protocol must hold on the same flow; a service matches one end of a flow at a time")

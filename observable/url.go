@@ -22,14 +22,16 @@ func canonicalURL(v string) (string, error) {
 // plainURL tells whether a URL is canonical as it stands, for the simple ones that
 // most are: rewrittenURL would give the same.
 func plainURL(v string) bool {
-	rest, ok := strings.CutPrefix(v, "http")
-	rest, _ = strings.CutPrefix(rest, "s")
-	rest, isURL := strings.CutPrefix(rest, "://")
+	scheme, rest, ok := strings.Cut(v, "://")
 	slash := strings.IndexByte(rest, '/')
-	if !ok || !isURL || slash < 0 || len(v) > maxURL {
+	if !ok || scheme != "http" && scheme != "https" || slash < 0 || len(v) > maxURL {
 		return false
 	}
-	if host := rest[:slash]; !goodHost(host) {
+	host, port, hasPort := strings.Cut(rest[:slash], ":")
+	if hasPort && (port == defaultPorts[scheme] || !plainPort(port)) {
+		return false
+	}
+	if !goodHost(host) {
 		a, err := netip.ParseAddr(host)
 		if err != nil || !a.Is4() {
 			return false
@@ -45,6 +47,12 @@ func plainURL(v string) bool {
 		}
 	}
 	return !strings.HasSuffix(path, "?") || strings.IndexByte(path, '?') < len(path)-1
+}
+
+// plainPort tells whether a port is written as it should be.
+func plainPort(v string) bool {
+	n, err := strconv.ParseUint(v, 10, 16)
+	return err == nil && v[0] != '0' && n > 0
 }
 
 // plainByte are the bytes of a path or query that stay as they are.

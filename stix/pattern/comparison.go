@@ -145,7 +145,7 @@ func (p *parser) path() (Path, *Error) {
 	if p.tok.kind != tokName {
 		return Path{}, fail(p.tok.pos, "want an object type, got %s", p.tok)
 	}
-	out := Path{Type: p.tok.text}
+	out := Path{Type: p.tok.text, Steps: make([]Step, 0, 2)}
 	err := p.advance()
 	if err != nil {
 		return Path{}, err
