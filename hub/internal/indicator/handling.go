@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,4 +90,34 @@ func Insert(ctx context.Context, tx *sql.Tx, it *Item) error {
 		return fmt.Errorf("indicator: insert %s: %w", it.ID, err)
 	}
 	return Tally(ctx, tx, it.State, it.Handling, 1)
+}
+
+// Among gives the SQL condition that a column holds one of the handlings; nil means
+// all, and none means that nothing fits. The numbers stand in the text: there may be
+// more of them than a statement takes arguments.
+func Among(column string, handlings []int64) string {
+	if handlings == nil {
+		return "1 = 1"
+	}
+	if len(handlings) == 0 {
+		return "1 = 0"
+	}
+	out := []byte(column + " IN (")
+	for i, n := range handlings {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendInt(out, n, 10)
+	}
+	return string(append(out, ')'))
+}
+
+// Holds tells whether a handling is among those of a reader, which are in order; nil
+// means all.
+func Holds(handlings []int64, n int64) bool {
+	if handlings == nil {
+		return true
+	}
+	_, ok := slices.BinarySearch(handlings, n)
+	return ok
 }

@@ -34,7 +34,7 @@ var begin = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func item(n int, state indicator.State) indicator.Item {
 	return indicator.Item{
 		ID: contract.ID{0: 1, 15: byte(n)}, State: state, Version: 1, Pattern: fmt.Sprintf("[domain-name:value = 'h%d.example']", n),
-		Kind: observable.Domain, Value: fmt.Sprintf("h%d.example", n), Services: contract.DNS | contract.SMTP,
+		Kind: observable.Domain, Value: fmt.Sprintf("h%d.example", n), Atoms: 1, Services: contract.DNS | contract.SMTP,
 		Category: contract.Phishing, Action: contract.Sinkhole, Confidence: 60, TLP: contract.Amber, Enforce: true, Notify: true, Disclosure: 2,
 		Summary: "s", Context: "c", Submitter: "gfi", ValidFrom: begin, ValidUntil: time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond),
 		Observed: begin, Created: begin.Add(time.Duration(n/2) * time.Second), Modified: begin,
@@ -262,6 +262,9 @@ func TestList(t *testing.T) {
 				s = indicator.Rejected
 			}
 			x := item(n, s)
+			if s.Ended() {
+				x.Ended = begin
+			}
 			add(t, db, &x)
 		}
 		pages := func(f indicator.Filter) (out []string) {
@@ -291,6 +294,9 @@ func TestList(t *testing.T) {
 			{"text", indicator.Filter{Text: "H4.EX"}, []string{"h4"}},
 			{"wild characters mean themselves", indicator.Filter{Text: "h%"}, nil},
 			{"identifier", indicator.Filter{Text: "00000000002"}, []string{"h2"}},
+			{"value", indicator.Filter{Value: "h4.example"}, []string{"h4"}},
+			{"value of an ended item", indicator.Filter{Value: "h3.example"}, []string{"h3"}},
+			{"value with a filter", indicator.Filter{Value: "h3.example", States: []indicator.State{indicator.PendingFirst}}, nil},
 			{"provider", indicator.Filter{Provider: "nobody"}, nil},
 			{"kind", indicator.Filter{Kind: observable.Addr}, nil},
 		}

@@ -31,6 +31,7 @@ type Item struct {
 	Pattern     string            // canonical STIX pattern
 	Kind        observable.Kind   // of the first atom
 	Value       string            // canonical value of the first atom
+	Atoms       int               // how many values the pattern has
 	Pivot       string            // what its neighbors share, see [Pivot]
 	Services    contract.Services // services that can observe the pattern
 	Category    contract.Category
@@ -70,6 +71,28 @@ func (it Item) LogValue() slog.Value {
 func PatternKey(pattern string) string {
 	sum := sha256.Sum256([]byte(pattern))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// ValueKeys gives the keys under which living items of one value are found: that
+// of the value as it looks, canonical or as people write it, and those that it has
+// as a subject and as the name of a file. The first is the likeliest; there is at
+// least one.
+func ValueKeys(value string) []string {
+	var out []string
+	a, err := observable.FromValue(value)
+	if err == nil {
+		out = append(out, PatternKey(observable.Pattern(a)))
+	}
+	for _, k := range []observable.Kind{observable.Subject, observable.FileName} {
+		a, err = observable.Make(k, value)
+		if err == nil {
+			out = append(out, PatternKey(observable.Pattern(a)))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, PatternKey(value))
+	}
+	return out
 }
 
 // Severity says what a finding does to an item.

@@ -15,7 +15,7 @@ import (
 
 // Columns lists the columns of table item in the order in which [Scan] reads
 // and [Item.Values] gives them.
-const Columns = `number, id, state, version, pattern, pattern_key, kind, value, pivot, services, category, action, confidence,
+const Columns = `number, id, state, version, pattern, pattern_key, kind, value, atoms, pivot, services, category, action, confidence,
 	handling, tlp, enforce, display, notify, disclosure, labels, summary, context, privacy, privacy_note, submitter, editor,
 	valid_from, valid_until, observed, created, modified, released, ended`
 
@@ -26,7 +26,7 @@ func (it *Item) Values() []any {
 		key = it.ID.String()
 	}
 	return []any{
-		it.Number, it.ID.String(), string(it.State), it.Version, it.Pattern, key, it.Kind.String(), it.Value, it.Pivot, int64(it.Services),
+		it.Number, it.ID.String(), string(it.State), it.Version, it.Pattern, key, it.Kind.String(), it.Value, int64(it.Atoms), it.Pivot, int64(it.Services),
 		int64(it.Category), int64(it.Action), int64(it.Confidence), it.Handling, int64(it.TLP),
 		it.Enforce, it.Display, it.Notify, int64(it.Disclosure), it.Labels, it.Summary, it.Context, string(it.Privacy), it.PrivacyNote,
 		it.Submitter, it.Editor, sqldb.Time(it.ValidFrom), sqldb.Time(it.ValidUntil), sqldb.Time(it.Observed),
@@ -39,7 +39,7 @@ func Scan(scan func(dest ...any) error) (Item, error) {
 	var it Item
 	var id, key, kind string
 	var from, until, observed, created, modified, released, ended int64
-	err := scan(&it.Number, &id, &it.State, &it.Version, &it.Pattern, &key, &kind, &it.Value, &it.Pivot, &it.Services,
+	err := scan(&it.Number, &id, &it.State, &it.Version, &it.Pattern, &key, &kind, &it.Value, &it.Atoms, &it.Pivot, &it.Services,
 		&it.Category, &it.Action, &it.Confidence, &it.Handling, &it.TLP,
 		&it.Enforce, &it.Display, &it.Notify, &it.Disclosure, &it.Labels, &it.Summary, &it.Context, &it.Privacy, &it.PrivacyNote,
 		&it.Submitter, &it.Editor, &from, &until, &observed, &created, &modified, &released, &ended)
@@ -195,7 +195,7 @@ func (f *Filter) conditions(w *where) {
 		w.in("+handling", f.Handlings) // the sign keeps planners from sorting millions of rows by an index on it
 	}
 	if f.Value != "" {
-		w.and("value = " + w.arg(f.Value))
+		w.value(f.Value)
 	}
 	if f.Pivot != "" {
 		w.and("pivot = " + w.arg(f.Pivot))
@@ -240,6 +240,16 @@ func (w *where) arg(v any) string {
 }
 
 func (w *where) and(term string) { w.terms = append(w.terms, term) }
+
+// value asks for an item of exactly this value: by the key of its pattern, or
+// among the ended ones and those of several values by the value itself.
+func (w *where) value(v string) {
+	marks := make([]string, 0, 3)
+	for _, key := range ValueKeys(v) {
+		marks = append(marks, w.arg(key))
+	}
+	w.and("(pattern_key IN (" + strings.Join(marks, ", ") + ") OR value = " + w.arg(v) + " AND (ended > 0 OR atoms <> 1))")
+}
 
 // in asks for a column to be one of some numbers; none of them asks for nothing.
 func (w *where) in(column string, of []int64) {

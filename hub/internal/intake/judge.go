@@ -220,7 +220,7 @@ func (p *producer) item(r *format.Record) (*ready, *Refusal) {
 	}
 	if len(c.Atoms) > 0 {
 		it.Kind, it.Value = c.Atoms[0].Kind, c.Atoms[0].String()
-		it.Pivot = indicator.Pivot(c.Atoms[0].Kind, c.Atoms[0].Value)
+		it.Atoms, it.Pivot = len(c.Atoms), indicator.Pivot(c.Atoms[0].Kind, c.Atoms[0].Value)
 	}
 	if it.Confidence < 0 {
 		it.Confidence = 50 // even odds

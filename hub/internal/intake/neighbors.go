@@ -90,24 +90,35 @@ func atomOf(kind, value string) observable.Atom {
 func (w *writer) near(ctx context.Context, tx *sql.Tx, c *known, portion []outcome) error {
 	c.near.prefixes = w.prefixes
 	c.near.byValue = map[string][]policy.Neighbor{}
-	var keys []any
+	var keys, values []any
 	for i := range portion {
 		r := portion[i].ready
 		if r == nil || c.items[r.key] != nil {
 			continue // what is there already is merged
 		}
 		for _, a := range r.subject.Atoms[:min(len(r.subject.Atoms), 8)] {
-			for _, v := range append(above(a), a.String()) {
+			for _, x := range append(above(a), a) {
+				v := x.String()
 				_, ok := c.near.byValue[v]
-				if !ok && v != "" {
-					c.near.byValue[v] = nil
-					keys = append(keys, v)
+				if ok || v == "" {
+					continue
+				}
+				c.near.byValue[v] = nil
+				values = append(values, v)
+				if x != a { // that of the value itself was looked up with the patterns
+					keys = append(keys, indicator.PatternKey(observable.Pattern(x)))
 				}
 			}
 		}
 	}
 	for some := range slices.Chunk(keys, w.in.cfg.DB.Placeholders()) {
-		err := w.nearBy(ctx, tx, c, some)
+		err := w.nearBy(ctx, tx, c, `pattern_key IN (`+marks(1, len(some))+`)`, some)
+		if err != nil {
+			return err
+		}
+	}
+	for some := range slices.Chunk(values, w.in.cfg.DB.Placeholders()) {
+		err := w.nearBy(ctx, tx, c, `value IN (`+marks(1, len(some))+`) AND (ended > 0 OR atoms <> 1)`, some)
 		if err != nil {
 			return err
 		}
@@ -116,19 +127,15 @@ func (w *writer) near(ctx context.Context, tx *sql.Tx, c *known, portion []outco
 }
 
 // above gives the names that would cover a value.
-func above(a observable.Atom) []string {
+func above(a observable.Atom) []observable.Atom {
 	if a.Kind != observable.Domain && a.Kind != observable.URL && a.Kind != observable.Mail {
 		return nil
 	}
-	var out []string
-	for _, x := range policy.Covers(a) {
-		out = append(out, x.Value)
-	}
-	return out
+	return policy.Covers(a)
 }
 
-func (w *writer) nearBy(ctx context.Context, tx *sql.Tx, c *known, values []any) error {
-	rows, err := tx.QueryContext(ctx, `SELECT id, kind, value, state, services FROM item WHERE value IN (`+marks(1, len(values))+`)`, values...)
+func (w *writer) nearBy(ctx context.Context, tx *sql.Tx, c *known, where string, args []any) error {
+	rows, err := tx.QueryContext(ctx, `SELECT id, kind, value, state, services FROM item WHERE `+where, args...)
 	if err != nil {
 		return err
 	}
@@ -198,8 +205,8 @@ func (c *known) against(r *ready, checker *policy.Checker) {
 	var near []policy.Neighbor
 	for _, a := range r.subject.Atoms[:min(len(r.subject.Atoms), 8)] {
 		near = append(near, c.near.byValue[a.String()]...)
-		for _, v := range above(a) {
-			near = append(near, c.near.byValue[v]...)
+		for _, x := range above(a) {
+			near = append(near, c.near.byValue[x.Value]...)
 		}
 		near = append(near, c.near.around(a)...)
 	}

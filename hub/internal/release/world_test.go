@@ -141,7 +141,7 @@ func (w *world) put(t testing.TB, tx *sql.Tx, state indicator.State, source stri
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	it := indicator.Item{
 		ID: contract.NewID(), State: state, Version: 1, Pattern: "[domain-name:value = '" + name + "']",
-		Kind: observable.Domain, Value: name, Services: contract.DNS | contract.SMTP,
+		Kind: observable.Domain, Value: name, Atoms: 1, Services: contract.DNS | contract.SMTP,
 		Category: contract.Phishing, Action: contract.Sinkhole, Confidence: 80, TLP: contract.Green,
 		Enforce: true, Display: true, Notify: true, Disclosure: 2, Summary: "phishing",
 		Privacy: indicator.NotPresent, Submitter: "sam",
