@@ -284,6 +284,13 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
+// Required are 300,000 simple patterns a second on one core. Most recent results,
+// on one of 2 cores of an AMD EPYC that had other work, Go 1.26, -cpu 1:
+//
+//	domain   1,590,000 patterns/s   408 B/op   10 allocs/op
+//	address  1,450,000 patterns/s   392 B/op   10 allocs/op
+//	URL      1,430,000 patterns/s   456 B/op   10 allocs/op
+//	SHA-256  1,200,000 patterns/s   528 B/op   11 allocs/op
 func BenchmarkCompile(b *testing.B) {
 	for name, in := range map[string]string{
 		"domain":  "[domain-name:value = 'evil.example']",
