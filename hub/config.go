@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/collect"
 )
 
 // Config of a hub. The zero value is refused: Program and Data are needed. The
@@ -53,6 +54,9 @@ type Config struct {
 	// taken in; empty: none. WatchAs is the login that stands as their submitter.
 	Watch   string `yaml:"watch"`
 	WatchAs string `yaml:"watch_as"`
+	// Feeds are polled for sources: TAXII 2.1 collections, MISP feeds, files. See
+	// docs/formats/collect.md.
+	Feeds []collect.Feed `yaml:"feeds"`
 	// WarningLists is a folder of MISP warning lists (…/list.json); empty: none.
 	WarningLists string `yaml:"warning_lists"`
 	// Ceiling is the strictest marking that this instance may hold.

@@ -20,9 +20,11 @@ import (
 	"strings"
 
 	"ecs/hub/internal/api"
+	"ecs/hub/internal/collect"
 	"ecs/hub/internal/console"
 	"ecs/hub/internal/door"
 	"ecs/hub/internal/feedback"
+	"ecs/hub/internal/inbox"
 	"ecs/hub/internal/intake"
 	"ecs/hub/internal/policy"
 	"ecs/hub/internal/program"
@@ -177,7 +179,23 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, err
 	}
-	h.console = httpd.New(httpd.Config{Name: "console", Address: cfg.Console, Handler: pages, TLS: tlsConsole, Limit: deliveryLimit})
+	box, err := inbox.New(inbox.Config{
+		DB: h.db, Intake: in, Authenticate: officer(people), Spool: filepath.Join(cfg.Data, "inbox"), Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	feeds, err := collect.New(collect.Config{DB: h.db, Intake: in, Feeds: cfg.Feeds, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("hub: configuration: feeds: %w", err)
+	}
+	listens := http.NewServeMux()
+	listens.Handle("/taxii2/", box) // signs officers in by itself: it has no pages
+	listens.Handle("/", pages)
+	h.console = httpd.New(httpd.Config{
+		Name: "console", Address: cfg.Console, Handler: listens, TLS: tlsConsole,
+		Limit: func(r *http.Request) int64 { return max(deliveryLimit(r), box.Limit(r)) },
+	})
 
 	// Providers.
 	server, err := certs.NewServer(h.authority, cfg.DoorNames)
@@ -192,7 +210,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 
 	if cfg.Metrics != "" {
 		all := prometheus.NewRegistry()
-		all.MustRegister(in.Collector(), people, nodes)
+		all.MustRegister(in.Collector(), people, nodes, feeds.Collector(), box.Collector())
 		h.metrics = httpd.New(httpd.Config{Name: "metrics", Address: cfg.Metrics, Handler: promhttp.HandlerFor(all, promhttp.HandlerOpts{})})
 		h.group.Add("metrics", h.metrics.Run)
 	}
@@ -217,6 +235,8 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	// What runs.
 	h.group.Add("program", registry.Run)
 	h.group.Add("release", desk.Run)
+	h.group.Add("feeds", feeds.Run)
+	h.group.Add("inbox", box.Run)
 	h.group.Add("certificate", server.Run)
 	if cfg.Watch != "" {
 		h.group.Add("watched folder", func(ctx context.Context) error { return in.Watch(ctx, cfg.Watch) })
@@ -224,6 +244,17 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	h.group.Add("door", h.door.Run)
 	h.group.Add("console", h.console.Run)
 	return h, nil
+}
+
+// officer says for which source an officer's request speaks.
+func officer(people *signin.Service) func(r *http.Request) (source, login string, ok bool) {
+	return func(r *http.Request) (string, string, bool) {
+		a, err := people.Basic(r)
+		if err != nil || !a.Has("gfi_officer") || a.Scope == "" {
+			return "", "", false
+		}
+		return a.Scope, a.Login, true
+	}
 }
 
 // deliveryLimit lets deliveries through whole: intake bounds them itself, item by
