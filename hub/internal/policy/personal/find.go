@@ -63,6 +63,7 @@ func Find(field, text string) []Element {
 type finder struct {
 	field string
 	s     string
+	value bool // s is the indicator itself, not a text about it
 	found []Element
 }
 

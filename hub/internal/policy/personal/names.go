@@ -110,11 +110,12 @@ func (f *finder) labeled(c cue, start, end int) int {
 		return 0
 	}
 	at = skip(s, at+1, " \t\"'")
+	alone := strings.EqualFold(s[start:end], "name") && !ofUser(s[:start])
 	to := fullName(s, at, 2)
-	if to > 0 {
+	if to > 0 && (!alone || frequent(s[at:to])) {
 		return f.name(at, to, "a name behind a label or header")
 	}
-	if c&label == 0 {
+	if c&label == 0 || alone { // everything has a name: files, hosts, companies
 		return 0
 	}
 	to = at
@@ -128,6 +129,27 @@ func (f *finder) labeled(c cue, start, end int) int {
 		return f.name(at, to, "a user name that looks like a person's name")
 	}
 	return 0
+}
+
+// ofUser reports that the text ends in a word that says whose name follows.
+func ofUser(before string) bool {
+	before = strings.ToLower(before[max(0, len(before)-12):])
+	for _, w := range []string{"user", "account", "login", "full", "display", "person", "contact"} {
+		if rest, ok := strings.CutSuffix(strings.TrimRight(before, " -_"), w); ok && (rest == "" || !letter(rest[len(rest)-1])) {
+			return true
+		}
+	}
+	return false
+}
+
+// frequent reports that one of the words is a frequent name.
+func frequent(name string) bool {
+	for w := range strings.FieldsSeq(name) {
+		if cueOf(w)&(given|family) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *finder) name(start, end int, why string) int {

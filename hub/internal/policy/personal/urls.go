@@ -9,7 +9,7 @@ import (
 // FindURL searches a URL that is the value itself. Its host is no personal data;
 // path, query and fragment may be.
 func FindURL(field, value string) []Element {
-	f := finder{field: field, s: value}
+	f := finder{field: field, s: value, value: true}
 	i := strings.Index(value, "://")
 	if i < 0 || len(value) > Limit {
 		return Find(field, value)
@@ -96,6 +96,9 @@ func (f *finder) pair(start, end int) {
 		return
 	}
 	why := queryValue(key, unescape(v))
+	if why == whyRandom && !f.value && digest(v) {
+		return // a report's URL names a file or a commit by it
+	}
 	if why != "" {
 		f.add(value, end, URLQuery, why)
 	}
@@ -115,7 +118,7 @@ var secretKeys = set(`access_token accesstoken apikey api_key auth authkey auth_
 // queryValue gives the reason why a query value tells who somebody is, or "".
 func queryValue(key, v string) string {
 	switch {
-	case personKeys[key] && personal(v):
+	case personKeys[key] && personal(v) && (key != "name" || PersonLike(v) || frequent(v)): // viruses and pages have names, too
 		return "the query field " + key + " has a value"
 	case holdsMail(v):
 		return "a query value is a mail address"
@@ -126,10 +129,26 @@ func queryValue(key, v string) string {
 	case len(v) >= 8 && secretKeys[key] && random(v, 12):
 		return "the query field " + key + " has a token for a value"
 	case random(v, 24):
-		return "a long random query value may stand for a person"
+		return whyRandom
 	default:
 		return ""
 	}
+}
+
+const whyRandom = "a long random query value may stand for a person"
+
+// digest reports a value that is, or ends in, an MD5, SHA-1 or SHA-256 in hexadecimal.
+func digest(v string) bool {
+	v = v[strings.LastIndexByte(v, '-')+1:]
+	if len(v) != 32 && len(v) != 40 && len(v) != 64 {
+		return false
+	}
+	for i := range len(v) {
+		if !hexDigit(v[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // holdsMail reports that a value has a mail address in it.

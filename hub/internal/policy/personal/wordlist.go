@@ -78,7 +78,9 @@ var cueWords = func() map[string]cue {
 		{"user name username login account author analyst employee contact owner operator reporter reported sender recipient victim target customer attn patient person signed holder cardholder passenger suspect student registrant accountholder actor alias developer", label},
 		{"from to cc bcc sender reply-to von an de à para", header},
 		{"regards sincerely wishes cheers thanks greetings thx grüßen grüße gruß cordialement saludos saluti truly faithfully respectfully", closing},
-		{`admin administrator advisory alert all analysis antivirus apt attack bank best bot campaign card center centre client
+		{`academy agency airlines association authority clinic co college communications corp corporation foundation gmbh
+		hospital inc industries institute limited llc ltd ministry museum networks school society solutions systems technologies
+		technology telecom university admin administrator advisory alert all analysis antivirus apt attack bank best bot campaign card center centre client
 		colleague colleagues command company control customer customers data defender department director dns domain edge
 		everyone excel exchange express file folks friend friends group guest hash health host http https id indicator indicators
 		information insider intelligence internet invoice key labs list madam mail malware manager managers media member members
