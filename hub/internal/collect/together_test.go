@@ -117,6 +117,17 @@ func TestTwoHubs(t *testing.T) {
 		}
 		t.Logf("%d of 4 came to the end at once", good)
 
+		// What a hub that was overtaken has in hand does not move the position back.
+		feed := &c.feeds[0].Feed
+		late, err := load(t.Context(), db, feed)
+		must(t, err)
+		ahead := late
+		must(t, advance(t.Context(), db, feed, &ahead, progress{deliveries: 1, position: "2026-01-03T00:00:00.000000Z"}, now()))
+		err = advance(t.Context(), db, feed, &late, progress{deliveries: 1, position: "2026-01-02T00:00:00.000000Z"}, now())
+		if !errors.Is(err, errMoved) || stateOf(t, c).ReadUpTo != "2026-01-03T00:00:00.000000Z" {
+			t.Errorf("%v, %+v", err, stateOf(t, c))
+		}
+
 		// Not forced: one claims what is due, the others leave it.
 		must(t, db.Write(t.Context(), func(tx *sql.Tx) error {
 			_, err := tx.ExecContext(t.Context(), "UPDATE feed SET next_try = 0")
