@@ -48,14 +48,16 @@ func Analyze(text string) (*Analysis, error) {
 	a.Compiled, err = compile(text, p)
 	if errors.As(err, &a.Reason) {
 		a.Compiled = Compiled{}
-		a.split()
-		return a, nil
+		err = a.split()
 	}
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // split makes atoms, residual and canonical pattern where compile could not.
-func (a *Analysis) split() {
+func (a *Analysis) split() error {
 	r := &Residual{Root: a.root, Temporal: temporal(a.root)}
 	canonical := map[*pattern.Observe]*pattern.Observe{}
 	exact, scans := true, 0
@@ -66,7 +68,10 @@ func (a *Analysis) split() {
 		g := Group{Bracket: i}
 		if err == nil {
 			g.Atoms = sortAtoms(strict.atoms)
-			canonical[o] = bracketOf(g.Atoms, o.Pos)
+			canonical[o], err = bracketOf(g.Atoms, o.Pos)
+			if err != nil {
+				return err
+			}
 		} else {
 			exact = false
 			g.Atoms, _ = selective(o.Expr)
@@ -87,10 +92,11 @@ func (a *Analysis) split() {
 	a.Atoms = sortAtoms(atoms)
 	if exact && !r.Temporal { // its canonical form is too long, or it has too many atoms
 		a.Pattern = PatternOf(a.Atoms)
-		return
+		return nil
 	}
 	r.Root = replaced(a.root, canonical)
 	a.Residual, a.Pattern = r, (&pattern.Pattern{Root: r.Root}).String()
+	return nil
 }
 
 func sortAtoms(atoms []Atom) []Atom {
@@ -99,14 +105,12 @@ func sortAtoms(atoms []Atom) []Atom {
 }
 
 // bracketOf gives the canonical bracket that says what atoms say.
-func bracketOf(atoms []Atom, pos int) *pattern.Observe {
+func bracketOf(atoms []Atom, pos int) (*pattern.Observe, error) {
 	p, err := (pattern.Limits{Bytes: 64 << 20, Nodes: 100 * MaxAtoms}).Parse(PatternOf(atoms))
 	if err != nil {
-		panic("observable: a canonical pattern does not parse: " + err.Error())
+		return nil, err
 	}
-	o := p.Root.(*pattern.Observe)
-	o.Pos = pos
-	return o
+	return &pattern.Observe{Expr: p.Root.(*pattern.Observe).Expr, Pos: pos}, nil
 }
 
 // temporal tells whether more than one bracket alone decides, or time does.
