@@ -263,7 +263,10 @@ func (p *producer) check(out *ready, c *observable.Compiled, r *format.Record, u
 	it := &out.item
 	out.subject = policy.Subject{
 		Pattern: c.Pattern, Atoms: c.Atoms, Services: c.Services, Action: it.Action,
-		Summary: it.Summary, Context: it.Context, Observed: r.Observed, Reliability: p.src.reliability,
+		Summary: it.Summary, Context: it.Context, Labels: strings.Split(it.Labels, "\n"), Observed: r.Observed, Reliability: p.src.reliability,
+	}
+	if r.Reference != "" {
+		out.subject.References = []string{r.Reference}
 	}
 	until, cut := p.checker.Validity(c.Atoms, it.ValidFrom, r.Until, p.now)
 	it.ValidUntil = micro(until)
