@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ecs/hub/internal/access"
 	"ecs/hub/internal/api"
 	"ecs/hub/internal/collect"
 	"ecs/hub/internal/console"
@@ -152,8 +153,12 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, err
 	}
+	holds, err := cfg.holds()
+	if err != nil {
+		return nil, err
+	}
 	in := intake.New(intake.Config{
-		DB: h.db, Checker: checker(h.db, cfg, lists, log), Spool: filepath.Join(cfg.Data, "spool"),
+		DB: h.db, Clearance: &holds, Checker: checker(h.db, cfg, lists, log), Spool: filepath.Join(cfg.Data, "spool"),
 		Ceiling: cfg.Ceiling, MaxBytes: cfg.MaxDelivery, FolderSubmitter: cfg.WatchAs, Log: log,
 	})
 
@@ -167,7 +172,9 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, err
 	}
-	people := signin.New(h.db, signin.Config{Cookie: "ecs-hub", Secure: tlsConsole != nil, Public: console.Public, Page: page})
+	people := signin.New(h.db, signin.Config{
+		Cookie: "ecs-hub", Secure: tlsConsole != nil, Public: console.Public, Page: page, Effective: access.Effective(h.db),
+	})
 	counts, err := feedback.New(h.db, feedback.Config{Rules: cfg.rules(), Log: log})
 	if err != nil {
 		return nil, err
@@ -180,7 +187,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 		return nil, err
 	}
 	box, err := inbox.New(inbox.Config{
-		DB: h.db, Intake: in, Authenticate: officer(people), Spool: filepath.Join(cfg.Data, "inbox"), Log: log,
+		DB: h.db, Intake: in, Authenticate: officer(people), Spool: filepath.Join(cfg.Data, "pushed"), Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -219,7 +226,13 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	// would be lost.
 	h.begin = func(ctx context.Context) error {
 		var err error
-		h.passwords, err = accounts(ctx, people, cfg.Accounts)
+		err = access.Prepare(ctx, h.db, holds)
+		if err == nil {
+			h.passwords, err = accounts(ctx, people, cfg.Accounts)
+		}
+		if err == nil {
+			err = clearances(ctx, h.db, cfg.Accounts)
+		}
 		if err == nil {
 			err = sources(ctx, h.db, registry, cfg.Sources)
 		}
@@ -314,6 +327,17 @@ func accounts(ctx context.Context, people *signin.Service, list []Account) ([]Pa
 		out = append(out, Password{Login: a.Login, Person: a.Person, Password: password, Roles: a.Roles})
 	}
 	return out, nil
+}
+
+// clearances brings those of the configuration's accounts up to date.
+func clearances(ctx context.Context, db *sqldb.DB, list []Account) error {
+	for _, a := range list {
+		err := access.Configure(ctx, db, a.Login, a.Clearance)
+		if err != nil {
+			return fmt.Errorf("hub: account %s: %w", a.Login, err)
+		}
+	}
+	return nil
 }
 
 // sources brings those of the configuration into the registry.

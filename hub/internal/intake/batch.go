@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
 	"ecs/internal/audit"
@@ -154,8 +152,8 @@ func (s *source) check(now time.Time) error {
 	return &Refused{Code: CodeLapsed, Reason: fmt.Sprintf("the authority of source %s ended on %s: renew it first", s.id, s.until.Format(time.DateOnly))}
 }
 
-// begin finds the batch of these bytes, or makes it.
-func (in *Intake) begin(ctx context.Context, d Delivery, c *content) (Batch, error) {
+// begin finds the batch of these bytes, or makes it under the identifier.
+func (in *Intake) begin(ctx context.Context, d Delivery, c *content, id string) (Batch, error) {
 	var b Batch
 	err := in.cfg.DB.Write(ctx, func(tx *sql.Tx) error {
 		var err error
@@ -172,16 +170,12 @@ func (in *Intake) begin(ctx context.Context, d Delivery, c *content) (Batch, err
 		if !errors.Is(err, ErrNoBatch) {
 			return err
 		}
-		id, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
 		number, err := indicator.Next(ctx, tx, "batch", 1)
 		if err != nil {
 			return err
 		}
 		b = Batch{
-			Number: number, ID: id.String(), Source: d.Source, Name: d.Name, Format: d.Format, Mapping: d.Mapping, Digest: c.digest, Bytes: c.size,
+			Number: number, ID: id, Source: d.Source, Name: d.Name, Format: d.Format, Mapping: d.Mapping, Digest: c.digest, Bytes: c.size,
 			Submitter: d.Submitter, Received: time.Now().UTC().Truncate(time.Microsecond),
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO batch (number, id, source, name, format, mapping, digest, bytes, submitter, received)

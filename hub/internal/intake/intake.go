@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/marking"
@@ -198,16 +200,25 @@ func (in *Intake) Submit(ctx context.Context, d Delivery, r io.Reader, progress 
 			return Report{}, err
 		}
 	}
-	b, err := in.begin(ctx, d, c)
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Report{}, err
+	}
+	err = c.keep(id.String()) // before the row: a file without one is removed at the next start, a row without one would wait for ever
+	if err != nil {
+		return Report{}, err
+	}
+	b, err := in.begin(ctx, d, c, id.String())
 	if err != nil {
 		return Report{}, err
 	}
 	if b.done() {
+		c.done = true
 		rep, err := in.report(ctx, b, nil)
 		rep.Same = true
 		return rep, err
 	}
-	err = c.keep(b.ID)
+	err = c.keep(b.ID) // that of an earlier try, if there was one
 	if err != nil {
 		return Report{}, err
 	}
