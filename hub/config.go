@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/access"
 	"ecs/hub/internal/collect"
+	"ecs/hub/internal/marking"
 )
 
 // Config of a hub. The zero value is refused: Program and Data are needed. The
@@ -62,6 +64,10 @@ type Config struct {
 	// Ceiling is the strictest marking that this instance may hold.
 	//	ceiling: amber+strict
 	Ceiling contract.TLP `yaml:"ceiling"`
+	// Clearance is what this instance may hold besides: classification, compartments
+	// and audiences, as of an account. Empty: unclassified, up to Ceiling.
+	//	clearance: S//SI REL USA TLP:AMBER+STRICT
+	Clearance string `yaml:"clearance"`
 	// MaxDelivery is the most bytes that are read of one delivery; 1 GiB when 0.
 	MaxDelivery int64 `yaml:"max_delivery"`
 
@@ -115,6 +121,10 @@ type Account struct {
 	Person string   `yaml:"person"` // the human being
 	Roles  []string `yaml:"roles"`
 	Scope  string   `yaml:"scope"` // source or provider that the roles are limited to
+	// Clearance is what the person is cleared for, docs/formats/access.md; empty:
+	// unclassified, up to TLP:AMBER+STRICT. It follows the file at each start.
+	//	clearance: S//SI REL USA TLP:RED
+	Clearance string `yaml:"clearance"`
 }
 
 // Password is shown once, when its account is made.
@@ -149,6 +159,16 @@ func (c *Config) Check() error {
 	if rules.DayLength != 24*time.Hour && !c.Demonstration {
 		return errors.New("feedback: a day shorter than 24h is for demonstrations only")
 	}
+	_, err = c.holds()
+	if err != nil {
+		return fmt.Errorf("clearance: %w", err)
+	}
+	for _, a := range c.Accounts {
+		_, err = access.ParseClearance(a.Clearance)
+		if err != nil {
+			return fmt.Errorf("accounts: %s: %w", a.Login, err)
+		}
+	}
 	if c.Watch != "" && c.WatchAs == "" {
 		return errors.New("watch_as: say which login stands as the submitter of the watched folder's files")
 	}
@@ -173,6 +193,14 @@ func (c *Config) rules() contract.Rules {
 		r.DayLength = c.Feedback.DayLength
 	}
 	return r
+}
+
+// holds gives what this instance may hold.
+func (c *Config) holds() (marking.Clearance, error) {
+	if c.Clearance == "" {
+		return marking.NewClearance(c.Ceiling, marking.Unclassified), nil
+	}
+	return access.ParseClearance(c.Clearance)
 }
 
 func (c *Config) database() string {

@@ -33,6 +33,7 @@ var known = []struct {
 	{release.ErrProvider, http.StatusNotFound, "not-found", "No such provider", "Look for it in the list of providers."},
 	{release.ErrRole, http.StatusForbidden, "role", "Not permitted", "Ask somebody who has the role."},
 	{program.ErrRole, http.StatusForbidden, "role", "Not permitted", "Ask somebody who has the role."},
+	{ErrCursor, http.StatusBadRequest, "place", "No such place in the listing", "Begin with the first page."},
 	{ErrScope, http.StatusForbidden, "scope", "Not your source", "Deliver for your own source, or ask an analyst."},
 	{release.ErrSamePerson, http.StatusConflict, "same-person", "Another person has to do this", "Ask a colleague who had no part in this indicator yet."},
 	{program.ErrPerson, http.StatusConflict, "same-person", "Another person has to do this", "Ask a colleague who had no part in this yet."},
@@ -59,6 +60,7 @@ var known = []struct {
 // the person's business: a fault of the program, to be logged.
 func Explain(err error) (x Explanation, ok bool) {
 	var role *RoleError
+	var clearance *ClearanceError
 	var refused *intake.Refused
 	var guard *indicator.GuardError
 	var way *indicator.TransitionError
@@ -67,6 +69,8 @@ func Explain(err error) (x Explanation, ok bool) {
 	switch {
 	case errors.As(err, &role):
 		return Explanation{http.StatusForbidden, "role", "Not permitted", say(role), "Ask somebody with one of these roles: " + strings.Join(Roles(role.What), ", ") + "."}, true
+	case errors.As(err, &clearance):
+		return Explanation{http.StatusForbidden, "clearance", "Your clearance does not reach this", say(clearance), "Ask a colleague who has the clearance, or those who grant it."}, true
 	case errors.As(err, &refused):
 		return Explanation{http.StatusUnprocessableEntity, strings.ToLower(refused.Code), "The delivery is refused", say(errors.New(refused.Reason)), "Correct it and deliver it again."}, true
 	case errors.As(err, &big):

@@ -65,7 +65,7 @@ func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (a
 	if err != nil {
 		return nil, err
 	}
-	it, err := indicator.Get(r.Context(), a.DB, id)
+	it, err := access.Item(r.Context(), a.DB, who, id)
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +198,9 @@ func (a *api) many(ctx context.Context, who signin.Account, o *bulkOrder) ([]con
 	}
 	if o.Filter == nil {
 		_, limited := access.Source(who, access.Indicators)
-		if !limited {
-			return o.IDs, nil
+		whole, err := access.Whole(ctx, a.DB, who)
+		if err != nil || whole && !limited { // whoever may know of all is told of each that is not there
+			return o.IDs, err
 		}
 		for _, id := range o.IDs {
 			_, err := access.Item(ctx, a.DB, who, id)
@@ -209,7 +210,7 @@ func (a *api) many(ctx context.Context, who signin.Account, o *bulkOrder) ([]con
 		}
 		return o.IDs, nil
 	}
-	f, err := o.Filter.filter(who)
+	f, err := o.Filter.filter(ctx, a.DB, who)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (a *api) serve(what access.What, h handler) http.HandlerFunc {
 		}
 		var err error
 		if what != "" {
-			err = access.Need(who, what)
+			err = access.Enter(r.Context(), a.DB, who, what)
 		}
 		var out any
 		if err == nil {

@@ -1,10 +1,10 @@
 package api
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 	"ecs/hub/internal/release"
 	"ecs/internal/audit"
 	"ecs/internal/signin"
+	"ecs/internal/sqldb"
 	"ecs/observable"
 )
 
@@ -74,7 +75,7 @@ type narrowing struct {
 	Kind     string   `json:"kind,omitempty"`
 }
 
-func (n *narrowing) filter(who signin.Account) (indicator.Filter, error) {
+func (n *narrowing) filter(ctx context.Context, q sqldb.Querier, who signin.Account) (indicator.Filter, error) {
 	f := indicator.Filter{Text: strings.TrimSpace(n.Text), Provider: n.Provider, Source: n.Source, Batch: n.Batch}
 	for _, s := range n.States {
 		v, err := indicator.ParseState(s)
@@ -94,14 +95,14 @@ func (n *narrowing) filter(who signin.Account) (indicator.Filter, error) {
 	if f.Text != "" && err != nil && !access.May(who, access.Values) {
 		return f, &badRequest{"Your roles permit a search by a whole identifier only.", "Send the identifier in q, or leave q away."}
 	}
-	access.Narrow(who, &f)
-	return f, nil
+	err = access.Narrow(ctx, q, who, &f)
+	return f, err
 }
 
 func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	q := r.URL.Query()
 	n := narrowing{Text: q.Get("q"), States: q["state"], Provider: q.Get("provider"), Source: q.Get("source"), Batch: q.Get("batch"), Kind: q.Get("kind")}
-	f, err := n.filter(who)
+	f, err := n.filter(r.Context(), a.DB, who)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +111,7 @@ func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) 
 		return nil, err
 	}
 	f.Newest = q.Get("order") == "newest"
-	f.After, err = cursorOf(q.Get("after"))
+	f.After, err = access.After(r.Context(), a.DB, who, q.Get("after"))
 	if err != nil {
 		return nil, err
 	}
@@ -133,20 +134,9 @@ func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) 
 		out.Items = append(out.Items, itemOf(who, &list[i]))
 	}
 	if len(list) == limit {
-		out.Next = strconv.FormatInt(list[limit-1].Number, 10)
+		out.Next = list[limit-1].ID.String()
 	}
 	return out, nil
-}
-
-func cursorOf(s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 1 {
-		return 0, &badRequest{"after is not a place in this listing.", "Send what the last answer gave as next."}
-	}
-	return n, nil
 }
 
 type sourceJSON struct {
@@ -202,15 +192,12 @@ func (a *api) item(_ http.ResponseWriter, r *http.Request, who signin.Account) (
 		return nil, err
 	}
 	out := itemStory{itemJSON: itemOf(who, &it), Sources: []sourceJSON{}, Findings: []findingJSON{}, Decisions: []decisionJSON{}, Deliveries: []deliveryJSON{}}
-	sources, err := indicator.Sources(ctx, a.DB, id)
+	sources, err := access.Sources(ctx, a.DB, who, id)
 	if err != nil {
 		return nil, err
 	}
-	only, limited := access.Source(who, access.Indicators)
 	for _, s := range sources {
-		if !limited || s.Source == only {
-			out.Sources = append(out.Sources, sourceJSON{s.Source, s.Batch, s.Place, s.Reference, s.Marking, s.Credibility, stamp(s.At)})
-		}
+		out.Sources = append(out.Sources, sourceJSON{s.Source, s.Batch, s.Place, s.Reference, s.Marking, s.Credibility, stamp(s.At)})
 	}
 	findings, err := indicator.Findings(ctx, a.DB, id)
 	if err != nil {

@@ -35,9 +35,8 @@ func (a *api) status(_ http.ResponseWriter, r *http.Request, who signin.Account)
 		Providers []providerJSON            `json:"providers,omitempty"`
 	}{}
 	var err error
-	_, limited := access.Source(who, access.Indicators)
-	if access.May(who, access.Indicators) && !limited {
-		out.Items, err = indicator.Count(r.Context(), a.DB, nil)
+	if access.May(who, access.Indicators) {
+		out.Items, err = access.Count(r.Context(), a.DB, who)
 	}
 	if err == nil && access.May(who, access.Providers) {
 		out.Providers, err = a.all(r)

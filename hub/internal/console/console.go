@@ -3,12 +3,10 @@ package console
 import (
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/feedback"
-	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/intake"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
@@ -97,7 +95,7 @@ func New(cfg Config) (http.Handler, error) {
 // see lets only those through who may see something.
 func (c *console) see(what access.What, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		err := access.Need(account(r), what)
+		err := access.Enter(r.Context(), c.DB, account(r), what)
 		if err != nil {
 			c.fail(w, r, err)
 			return
@@ -154,7 +152,7 @@ func (c *console) page(r *http.Request, section string) *web.Page {
 
 // mine counts what waits for the roles of the account.
 func (c *console) mine(r *http.Request, a signin.Account) int64 {
-	count, err := c.count(r, a)
+	count, err := access.Count(r.Context(), c.DB, a)
 	if err != nil { // the navigation can do without its number
 		c.Log.WarnContext(r.Context(), "items cannot be counted", slog.Any("error", err))
 		return 0
@@ -166,23 +164,6 @@ func (c *console) mine(r *http.Request, a signin.Account) int64 {
 		}
 	}
 	return n
-}
-
-// count counts the items in each state that the account may know of.
-func (c *console) count(r *http.Request, a signin.Account) (map[indicator.State]int64, error) {
-	only, limited := access.Source(a, access.Indicators)
-	if !limited {
-		return indicator.Count(r.Context(), c.DB, nil)
-	}
-	out := map[indicator.State]int64{}
-	for _, s := range indicator.States {
-		n, _, err := indicator.CountMatching(r.Context(), c.DB, indicator.Filter{States: []indicator.State{s}, Source: only})
-		if err != nil {
-			return nil, err
-		}
-		out[s] = n
-	}
-	return out, nil
 }
 
 // sentences are what a page says after something was done, see web.DoneText.
@@ -209,12 +190,3 @@ var sentences = map[string]string{
 
 // option is one choice of a select field.
 type option struct{ Value, Text string }
-
-// parseCursor reads the place in a listing: the number of the last item seen.
-func parseCursor(s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
-}

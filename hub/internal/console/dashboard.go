@@ -79,7 +79,7 @@ func (c *console) dashboard(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) waiting(r *http.Request, d *dashboardData) error {
 	a := account(r)
-	count, err := c.count(r, a)
+	count, err := access.Count(r.Context(), c.DB, a)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,10 @@ func (c *console) waiting(r *http.Request, d *dashboardData) error {
 		x := waiting{step: s, Count: count[s.State], Mine: a.Any(s.Roles...)}
 		if x.Count > 0 {
 			f := indicator.Filter{States: []indicator.State{s.State}, Limit: 1}
-			access.Narrow(a, &f)
+			err = access.Narrow(r.Context(), c.DB, a, &f)
+			if err != nil {
+				return err
+			}
 			oldest, err := indicator.List(r.Context(), c.DB, f)
 			if err != nil {
 				return err

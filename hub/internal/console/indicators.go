@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"ecs/contract"
@@ -68,7 +67,7 @@ func (c *console) filter(r *http.Request) (indicator.Filter, []web.Problem) {
 	q := r.URL.Query()
 	f := indicator.Filter{
 		Text: strings.TrimSpace(q.Get("q")), Provider: q.Get("provider"), Source: q.Get("source"), Batch: q.Get("batch"),
-		Newest: q.Get("order") != "oldest", After: parseCursor(q.Get("after")), Limit: perPage + 1,
+		Newest: q.Get("order") != "oldest", Limit: perPage + 1,
 	}
 	var bad []web.Problem
 	if q.Get("state") != "" {
@@ -123,7 +122,14 @@ func (c *console) indicators(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, firstOf(err, err2))
 		return
 	}
-	access.Narrow(a, &f)
+	err = access.Narrow(r.Context(), c.DB, a, &f)
+	if err == nil {
+		f.After, err = access.After(r.Context(), c.DB, a, q.Get("after"))
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
 	status := http.StatusOK
 	if len(bad) > 0 {
 		status = http.StatusUnprocessableEntity
@@ -138,7 +144,7 @@ func (c *console) indicators(w http.ResponseWriter, r *http.Request) {
 		}
 		if len(items) > perPage {
 			items = items[:perPage]
-			d.Older = web.LinkWith(r, "after", strconv.FormatInt(items[perPage-1].Number, 10))
+			d.Older = web.LinkWith(r, "after", items[perPage-1].ID.String())
 		}
 		d.Rows = c.rows(r, items)
 	}

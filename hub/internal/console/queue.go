@@ -63,7 +63,7 @@ func (c *console) queue(w http.ResponseWriter, r *http.Request) {
 // showQueue shows one step of the queue; change may add what a refused form held.
 func (c *console) showQueue(w http.ResponseWriter, r *http.Request, key string, status int, change func(*web.Page, *queueData)) {
 	a := account(r)
-	count, err := c.count(r, a)
+	count, err := access.Count(r.Context(), c.DB, a)
 	if err != nil {
 		c.fail(w, r, err)
 		return
@@ -87,8 +87,15 @@ func (c *console) showQueue(w http.ResponseWriter, r *http.Request, key string, 
 	for _, x := range steps {
 		d.Tabs = append(d.Tabs, queueTab{x, count[x.State], x.Key == s.Key})
 	}
-	f := indicator.Filter{States: []indicator.State{s.State}, After: parseCursor(r.URL.Query().Get("after")), Limit: perPage + 1}
-	access.Narrow(a, &f)
+	f := indicator.Filter{States: []indicator.State{s.State}, Limit: perPage + 1}
+	err = access.Narrow(r.Context(), c.DB, a, &f)
+	if err == nil {
+		f.After, err = access.After(r.Context(), c.DB, a, r.URL.Query().Get("after"))
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
 	items, err := indicator.List(r.Context(), c.DB, f)
 	if err != nil {
 		c.fail(w, r, err)
@@ -96,7 +103,7 @@ func (c *console) showQueue(w http.ResponseWriter, r *http.Request, key string, 
 	}
 	if len(items) > perPage {
 		items = items[:perPage]
-		d.Older = "/queue?step=" + s.Key + "&after=" + strconv.FormatInt(items[perPage-1].Number, 10)
+		d.Older = "/queue?step=" + s.Key + "&after=" + items[perPage-1].ID.String()
 	}
 	if f.After != 0 {
 		d.Newer = "/queue?step=" + s.Key
@@ -136,15 +143,14 @@ func (c *console) showQueue(w http.ResponseWriter, r *http.Request, key string, 
 
 // sourcesOf names the sources of an item that the reader may know of, once each.
 func (c *console) sourcesOf(r *http.Request, id contract.ID) ([]string, error) {
-	all, err := indicator.Sources(r.Context(), c.DB, id)
+	all, err := access.Sources(r.Context(), c.DB, account(r), id)
 	if err != nil {
 		return nil, err
 	}
-	only, limited := access.Source(account(r), access.Indicators)
 	var out []string
 	seen := map[string]bool{}
 	for _, s := range all {
-		if !seen[s.Source] && (!limited || s.Source == only) {
+		if !seen[s.Source] {
 			seen[s.Source] = true
 			out = append(out, s.Source)
 		}
@@ -220,7 +226,10 @@ func (c *console) chosen(r *http.Request, s step) ([]contract.ID, error) {
 	var out []contract.ID
 	if r.PostForm.Get("which") == "all" {
 		f := indicator.Filter{States: []indicator.State{s.State}, Limit: indicator.MaxLimit}
-		access.Narrow(account(r), &f)
+		err := access.Narrow(r.Context(), c.DB, account(r), &f)
+		if err != nil {
+			return nil, err
+		}
 		for len(out) < allAtOnce {
 			items, err := indicator.List(r.Context(), c.DB, f)
 			if err != nil {

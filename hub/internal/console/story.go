@@ -129,7 +129,7 @@ func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 	ctx := r.Context()
 	d := &storyData{row: c.rows(r, []indicator.Item{it})[0], Chosen: map[string]bool{}, Reason: map[string]string{}, Minutes: "60", MaxMinutes: maxMinutes}
 	d.New = release.Redaction{Summary: d.Summary, Context: d.Context}
-	sources, err := indicator.Sources(ctx, c.DB, it.ID)
+	sources, err := access.Sources(ctx, c.DB, account(r), it.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +145,6 @@ func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 	ledger, err := c.Desk.Ledger(ctx, c.DB, release.Filter{Item: it.ID, Limit: 1000})
 	if err != nil {
 		return nil, err
-	}
-	only, limited := access.Source(account(r), access.Indicators)
-	if limited { // an officer sees what the own source said, and no other's part
-		sources = slices.DeleteFunc(sources, func(s indicator.Source) bool { return s.Source != only })
 	}
 	for _, x := range ledger {
 		d.Deliveries = append(d.Deliveries, deliveryRow{x, deliverySign(x.Status)})

@@ -21,9 +21,11 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"ecs/contract"
+	"ecs/hub/internal/access"
 	"ecs/hub/internal/feedback"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/intake"
+	"ecs/hub/internal/marking"
 	"ecs/hub/internal/policy"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
@@ -54,18 +56,21 @@ type node struct {
 	acked  uint64
 }
 
-// People are the accounts, one for each role.
+// Cleared is the clearance of [People]: all that the hub of the tests may hold.
+const Cleared = "U TLP:RED"
+
+// People are the accounts, one for each role, all with the same clearance.
 var People = []signin.Account{
-	{Login: "ann", Person: "Ann Analyst", Roles: []string{"pmo_analyst"}},
-	{Login: "abe", Person: "Abe Analyst", Roles: []string{"pmo_analyst"}},
-	{Login: "rita", Person: "Rita Release", Roles: []string{"release_authority"}},
-	{Login: "paul", Person: "Paul Privacy", Roles: []string{"privacy_officer"}},
-	{Login: "gil", Person: "Gil Source", Roles: []string{"gfi_officer"}, Scope: "cedar"},
-	{Login: "stella", Person: "Stella Sector", Roles: []string{"ssa_officer"}},
-	{Login: "audrey", Person: "Audrey Auditor", Roles: []string{"auditor"}},
-	{Login: "otto", Person: "Otto Official", Roles: []string{"accrediting_official"}},
-	{Login: "asa", Person: "Asa Assessor", Roles: []string{"assessor"}},
-	{Login: "root", Person: "Rory Root", Roles: []string{"system_admin"}},
+	{Login: "ann", Person: "Ann Analyst", Roles: []string{"pmo_analyst"}, Clearance: Cleared},
+	{Login: "abe", Person: "Abe Analyst", Roles: []string{"pmo_analyst"}, Clearance: Cleared},
+	{Login: "rita", Person: "Rita Release", Roles: []string{"release_authority"}, Clearance: Cleared},
+	{Login: "paul", Person: "Paul Privacy", Roles: []string{"privacy_officer"}, Clearance: Cleared},
+	{Login: "gil", Person: "Gil Source", Roles: []string{"gfi_officer"}, Scope: "cedar", Clearance: Cleared},
+	{Login: "stella", Person: "Stella Sector", Roles: []string{"ssa_officer"}, Clearance: Cleared},
+	{Login: "audrey", Person: "Audrey Auditor", Roles: []string{"auditor"}, Clearance: Cleared},
+	{Login: "otto", Person: "Otto Official", Roles: []string{"accrediting_official"}, Clearance: Cleared},
+	{Login: "asa", Person: "Asa Assessor", Roles: []string{"assessor"}, Clearance: Cleared},
+	{Login: "root", Person: "Rory Root", Roles: []string{"system_admin"}, Clearance: Cleared},
 }
 
 // Account gives one of [People].
@@ -99,11 +104,16 @@ func New(t testing.TB, accounts signin.Config) *Hub {
 	t.Cleanup(func() { _ = db.Close() })
 	h := &Hub{DB: db, Passwords: map[string]string{}, Log: slog.New(slog.DiscardHandler), nodes: map[string]*node{}}
 	accounts.Iterations = 1000
+	if accounts.Effective == nil {
+		accounts.Effective = access.Effective(db)
+	}
 	h.Accounts = signin.New(db, accounts)
 	for _, a := range People {
 		h.Passwords[a.Login], err = h.Accounts.Create(ctx, a)
 		must(t, err)
+		must(t, access.Configure(ctx, db, a.Login, a.Clearance))
 	}
+	must(t, access.Prepare(ctx, db, marking.NewClearance(contract.Red, marking.Unclassified)))
 	secret, public, err := note.GenerateKey(rand.Reader, "ecs.test")
 	must(t, err)
 	signer, err := note.NewSigner(secret)
