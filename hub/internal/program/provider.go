@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/marking"
 	"ecs/internal/audit"
 	"ecs/internal/signin"
 	"ecs/internal/sqldb"
@@ -20,19 +22,22 @@ type Provider struct {
 	State     State
 	Services  contract.Services // accredited for; none before
 	Ceiling   contract.TLP      // highest marking that it may receive
+	Clearance string            // canonical text of a marking.Clearance, whose TLP is Ceiling; "" is unclassified up to Ceiling
 	NotBefore time.Time         // of the accreditation
 	NotAfter  time.Time
-	Head      uint64 // highest sequence number of its log
+	Withdrawn time.Time // since when nothing may be in force there; zero: not withdrawn
+	Head      uint64    // highest sequence number of its log
 	Created   time.Time
 }
 
-const providerColumns = "id, name, state, services, ceiling, not_before, not_after, head, created"
+const providerColumns = "id, name, state, services, ceiling, clearance, not_before, not_after, withdrawn, head, created"
 
 func scanProvider(row interface{ Scan(dest ...any) error }) (Provider, error) {
 	var x Provider
-	var from, to, head, created int64
-	err := row.Scan(&x.ID, &x.Name, &x.State, &x.Services, &x.Ceiling, &from, &to, &head, &created)
+	var from, to, withdrawn, head, created int64
+	err := row.Scan(&x.ID, &x.Name, &x.State, &x.Services, &x.Ceiling, &x.Clearance, &from, &to, &withdrawn, &head, &created)
 	x.NotBefore, x.NotAfter, x.Created, x.Head = sqldb.FromTime(from), sqldb.FromTime(to), sqldb.FromTime(created), uint64(head)
+	x.Withdrawn = sqldb.FromTime(withdrawn)
 	return x, err
 }
 
@@ -102,6 +107,7 @@ func duplicate(err error, id string) error {
 type Accreditation struct {
 	Services  contract.Services
 	Ceiling   contract.TLP
+	Clearance string    // level, compartments and audiences, such as "S//SI REL USA"; "" is unclassified
 	NotBefore time.Time // now when zero
 	NotAfter  time.Time // 36 months later when zero
 }
@@ -130,6 +136,10 @@ func (p *Program) Accredit(ctx context.Context, acct signin.Account, id string, 
 	if a.Ceiling > contract.Red || !a.NotAfter.After(a.NotBefore) {
 		return fmt.Errorf("%w: the ceiling is a TLP marking, and the end comes after the beginning", ErrInput)
 	}
+	a.Clearance, err = clearance(a.Clearance, a.Ceiling)
+	if err != nil {
+		return err
+	}
 	return p.db.Write(ctx, func(tx *sql.Tx) error {
 		x, err := GetProvider(ctx, tx, id)
 		if err != nil {
@@ -146,13 +156,34 @@ func (p *Program) Accredit(ctx context.Context, acct signin.Account, id string, 
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE provider SET services = $2, ceiling = $3, not_before = $4, not_after = $5 WHERE id = $1",
-			id, int64(a.Services), int64(a.Ceiling), sqldb.Time(a.NotBefore), sqldb.Time(a.NotAfter))
+		_, err = tx.ExecContext(ctx, "UPDATE provider SET services = $2, ceiling = $3, not_before = $4, not_after = $5, clearance = $6 WHERE id = $1",
+			id, int64(a.Services), int64(a.Ceiling), sqldb.Time(a.NotBefore), sqldb.Time(a.NotAfter), a.Clearance)
 		if err != nil {
 			return fmt.Errorf("program: accredit %s: %w", id, err)
 		}
 		return audit.Append(ctx, tx, acct.Login, "provider.accredit", id, map[string]any{
-			"services": a.Services, "ceiling": a.Ceiling, "not_before": a.NotBefore.UTC(), "not_after": a.NotAfter.UTC(), "reason": reason,
+			"services": a.Services, "ceiling": a.Ceiling, "clearance": a.Clearance, "not_before": a.NotBefore.UTC(), "not_after": a.NotAfter.UTC(), "reason": reason,
 		})
 	})
+}
+
+// clearance brings what an official wrote into its canonical form, with the ceiling
+// as its TLP marking, so that both always say the same.
+func clearance(text string, ceiling contract.TLP) (string, error) {
+	text = strings.Join(strings.Fields(strings.ToUpper(text)), " ")
+	if text == "" {
+		return "", nil
+	}
+	c, err := marking.ParseClearance(text)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	if strings.Contains(text, "TLP:") && c.TLP() != ceiling {
+		return "", fmt.Errorf("%w: the clearance names another TLP marking than the ceiling; leave it out", ErrInput)
+	}
+	c, err = marking.ParseClearance(text + " TLP:" + strings.ToUpper(ceiling.String()))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	return c.String(), nil
 }

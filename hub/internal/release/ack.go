@@ -295,12 +295,12 @@ func (d *Desk) settle(ctx context.Context) error {
 	d.unsettled, d.settled = map[string]struct{}{}, true
 	d.mu.Unlock()
 	if all {
-		ps, err := readProviders(ctx, d.db)
+		ps, err := providerIDs(ctx, d.db)
 		if err != nil {
 			d.again(some, true)
 			return err
 		}
-		for p := range ps {
+		for _, p := range ps {
 			some[p] = struct{}{}
 		}
 	}

@@ -69,6 +69,14 @@ func (d *Desk) withholdAll(ctx context.Context) error {
 	return nil
 }
 
+func providerIDs(ctx context.Context, q sqldb.Querier) ([]string, error) {
+	rows, err := q.QueryContext(ctx, `SELECT id FROM provider ORDER BY id`)
+	if err != nil {
+		return nil, fmt.Errorf("release: providers: %w", err)
+	}
+	return texts(rows)
+}
+
 // withhold writes into the log of a frozen provider that it may not have what it
 // must not have, in portions, and tells how many items that were. It is called
 // before each page for such a provider, so that none gives it anything new, and

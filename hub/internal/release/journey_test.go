@@ -9,7 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ecs/contract"
+	"ecs/hub/internal/decision"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/marking"
+	"ecs/hub/internal/program"
 	"ecs/internal/audit"
 	"ecs/internal/sqldb"
 	"ecs/internal/sqldb/sqldbtest"
@@ -227,17 +230,23 @@ func TestOverride(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	now := time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)
-	good := provider{state: "OPERATIONAL", services: contract.AllServices, ceiling: contract.Red}
-	change := func(f func(*provider)) provider { p := good; f(&p); return p }
-	providers := map[string]provider{
-		"good":      good,
-		"suspended": change(func(p *provider) { p.state = "SUSPENDED" }),
-		"early":     change(func(p *provider) { p.notBefore = now.Add(time.Hour) }),
-		"late":      change(func(p *provider) { p.notAfter = now }),
-		"low":       change(func(p *provider) { p.ceiling = contract.Green }),
-		"mail":      change(func(p *provider) { p.services = contract.SMTP }),
+	good := decision.Provider{
+		ID: "good", State: program.Operational, Services: contract.AllServices, Ceiling: contract.Red,
+		Clearance: marking.NewClearance(contract.Red, marking.Unclassified),
 	}
-	it := &indicator.Item{Services: contract.DNS | contract.SMTP, TLP: contract.Amber}
+	change := func(f func(*decision.Provider)) decision.Provider { p := good; f(&p); return p }
+	providers := map[string]decision.Provider{
+		"good":      good,
+		"suspended": change(func(p *decision.Provider) { p.State = "SUSPENDED" }),
+		"early":     change(func(p *decision.Provider) { p.From = now.Add(time.Hour) }),
+		"late":      change(func(p *decision.Provider) { p.To = now }),
+		"low":       change(func(p *decision.Provider) { p.Ceiling = contract.Green }),
+		"mail":      change(func(p *decision.Provider) { p.Services = contract.SMTP }),
+	}
+	it := decision.Object{
+		State: indicator.Approved, Handling: marking.OfTLP(contract.Amber).Handling(), Services: contract.DNS | contract.SMTP,
+		Until: now.Add(time.Hour), Authority: true, Privacy: indicator.NotPresent,
+	}
 	tests := []struct {
 		name    string
 		target  Target

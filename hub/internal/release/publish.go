@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/decision"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/marking"
 	"ecs/internal/sqldb"
 )
 
@@ -36,14 +38,20 @@ type entry struct {
 
 func newShelf(now time.Time) *shelf { return &shelf{now: now, entries: map[string][]entry{}} }
 
-// object makes the bytes of an item's first released version.
-func (d *Desk) object(it *indicator.Item, now time.Time) (*contract.Indicator, []byte, error) {
+// object makes the bytes of an item's first released version. It says what the
+// item's markings permit to every provider alike; what may not be enforced is for
+// alerts.
+func (d *Desk) object(it *indicator.Item, h marking.Handling, now time.Time) (*contract.Indicator, []byte, error) {
+	terms := decision.Of(it, h, true).Terms(it.Disclosure, now)
 	x := &contract.Indicator{
 		ID: it.ID, CreatedBy: d.cfg.Creator,
 		Created: milli(it.Created), Modified: milli(now), Pattern: it.Pattern,
 		ValidFrom: milli(it.ValidFrom), ValidUntil: milli(it.ValidUntil), Confidence: it.Confidence, Marking: it.TLP,
-		Category: it.Category, Action: it.Action, Summary: it.Summary, Disclosure: it.Disclosure,
-		Enforce: it.Enforce, Display: it.Display, Notify: it.Notify,
+		Category: it.Category, Action: it.Action, Summary: it.Summary, Disclosure: terms.Disclosure,
+		Enforce: terms.Enforce, Display: terms.Display, Notify: terms.Notify,
+	}
+	if !x.Enforce && x.Action != contract.Shadow {
+		x.Action = contract.Alert
 	}
 	if x.Modified.Before(x.Created) { // the clock went back: STIX 2.1 section 3.2 has modified >= created
 		x.Modified = x.Created

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/decision"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/marking"
 	"ecs/internal/signin"
 	"ecs/internal/sqldb"
 )
@@ -57,7 +59,8 @@ type session struct {
 	reason    string
 	now       time.Time
 	targets   []Target
-	providers map[string]provider
+	providers map[string]decision.Provider
+	handlings map[int64]marking.Handling
 	shelf     *shelf
 }
 
@@ -66,7 +69,7 @@ func (d *Desk) session(ctx context.Context, tx *sql.Tx, acct signin.Account, rea
 	if err != nil {
 		return nil, err
 	}
-	providers, err := readProviders(ctx, tx)
+	providers, err := decision.Providers(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +106,11 @@ func (r *session) publish(ctx context.Context, it *indicator.Item, kind string, 
 	if len(out.Released) == 0 {
 		return out, fmt.Errorf("%w: %s", ErrNoTarget, reasons(out.Refused))
 	}
-	x, body, err := r.d.object(it, r.now)
+	h, err := r.handling(ctx, it)
+	if err != nil {
+		return out, err
+	}
+	x, body, err := r.d.object(it, h, r.now)
 	if err != nil {
 		return out, fmt.Errorf("%w: %w", errObject, err)
 	}
@@ -141,17 +148,42 @@ func (r *session) mayRelease(ctx context.Context, it *indicator.Item, kind strin
 }
 
 // judge gives the targets that may receive the item and notes in out why the
-// others may not.
+// others may not. An item that waits is judged as what this act makes of it: an
+// approved one.
 func (r *session) judge(ctx context.Context, it *indicator.Item, out *Outcome) (ok []Target, err error) {
-	ok, out.Refused = judge(it, r.targets, r.providers, r.now)
-	alive, err := authorized(ctx, r.tx, it.ID, r.now)
-	if err != nil || alive {
+	h, err := r.handling(ctx, it)
+	if err != nil {
+		return nil, err
+	}
+	o := decision.Of(it, h, true)
+	if it.Released.IsZero() {
+		o.State = indicator.Approved
+	}
+	ok, out.Refused = judge(o, r.targets, r.providers, r.now)
+	if len(ok) == 0 {
+		return nil, nil
+	}
+	o.Authority, err = decision.Authorized(ctx, r.tx, it.Number, r.now)
+	if err != nil || o.Authority {
 		return ok, err
 	}
-	for _, t := range ok {
-		out.Refused = append(out.Refused, Refused{Target: t, Reason: "no source that named the item has an authority in force"})
+	ok, out.Refused = judge(o, r.targets, r.providers, r.now)
+	return ok, nil
+}
+
+// handling gives what an item's markings combine to. All are read at once, and
+// again when one is new.
+func (r *session) handling(ctx context.Context, it *indicator.Item) (marking.Handling, error) {
+	h, ok := r.handlings[it.Handling]
+	if ok {
+		return h, nil
 	}
-	return nil, nil
+	all, err := decision.Handlings(ctx, r.tx)
+	if err != nil {
+		return h, err
+	}
+	r.handlings = all
+	return all[it.Handling], nil
 }
 
 // fix writes down where the approval sends the item.

@@ -151,7 +151,7 @@ func (w *world) put(t testing.TB, tx *sql.Tx, state indicator.State, source stri
 		change(&it)
 	}
 	var err error
-	it.Handling, err = indicator.Intern(t.Context(), tx, "TLP:"+strings.ToUpper(it.TLP.String()))
+	it.Handling, err = indicator.Intern(t.Context(), tx, "U TLP:"+strings.ToUpper(it.TLP.String()))
 	must(t, err)
 	must(t, indicator.Insert(t.Context(), tx, &it))
 	w.exec(t, tx, `INSERT INTO item_source (mention, number, batch, source, place, reference, credibility, confidence, handling, observed, original, at)
