@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/indicator"
 	"ecs/internal/sqldb"
 )
 
@@ -27,6 +28,10 @@ type Query struct {
 	From, To contract.Day      // both included
 	Service  contract.Services // zero: all
 	Limit    int               // lines; 100 when zero, at most 1000
+	// Handlings are those that whoever asks is cleared for; nil: all. Otherwise cells
+	// of which providers did not tell the indicator do not count either: they may be of
+	// any. See hub/internal/access.
+	Handlings []int64
 }
 
 // Line is one line of a table: a lower bound over all providers. Customers adds
@@ -71,10 +76,14 @@ func (l *Ledger) Tabulate(ctx context.Context, q sqldb.Querier, in Query) (Table
 		limit = 100
 	}
 	limit = min(limit, 1000)
+	known := "1 = 1"
+	if in.Handlings != nil {
+		known = `EXISTS (SELECT 1 FROM item i WHERE i.id = feedback_cell.item AND ` + indicator.Among("i.handling", in.Handlings) + `)`
+	}
 	rows, err := q.QueryContext(ctx, `SELECT k, sum(ev), sum(cu), sum(wr), count(*), min(fi), max(la), sum(n), min(ca) FROM (
 			SELECT `+column+` AS k, provider, sum(events) AS ev, max(customers) AS cu, sum(wrong) AS wr,
 				min(first_day) AS fi, max(last_day) AS la, count(*) AS n, min(category) AS ca
-			FROM feedback_cell WHERE day >= $1 AND day <= $2 AND ($3 = 0 OR service = $3)
+			FROM feedback_cell WHERE day >= $1 AND day <= $2 AND ($3 = 0 OR service = $3) AND `+known+`
 			GROUP BY `+column+`, provider) AS p
 		GROUP BY k ORDER BY sum(ev) DESC, k`, int64(in.From), int64(in.To), int64(in.Service))
 	if err != nil {

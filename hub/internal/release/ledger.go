@@ -69,6 +69,9 @@ func (d *Desk) Ledger(ctx context.Context, q sqldb.Querier, f Filter) ([]Deliver
 	if f.Service != 0 {
 		where = append(where, `d.service = `+arg(int64(f.Service)))
 	}
+	if f.Handlings != nil {
+		where = append(where, among(f.Handlings))
+	}
 	if f.Status != "" {
 		where = append(where, status+` = `+arg(string(f.Status)))
 	}
@@ -129,12 +132,26 @@ func scanDelivery(rows *sql.Rows, at time.Time) (Delivery, error) {
 	return r, nil
 }
 
+// among asks for deliveries of items under one of the handlings; nil: all.
+func among(handlings []int64) string {
+	if handlings == nil {
+		return "1 = 1"
+	}
+	return `EXISTS (SELECT 1 FROM item i WHERE i.id = d.item AND ` + indicator.Among("i.handling", handlings) + `)`
+}
+
 // Reconcile balances what was ever released to a provider, as of any date.
 func (d *Desk) Reconcile(ctx context.Context, provider string, at time.Time) (Balance, error) {
+	return d.ReconcileAmong(ctx, provider, at, nil)
+}
+
+// ReconcileAmong is [Desk.Reconcile] over the items under some handlings (nil: all),
+// for a reader who may know of no others.
+func (d *Desk) ReconcileAmong(ctx context.Context, provider string, at time.Time, handlings []int64) (Balance, error) {
 	at, args := d.moments(at)
 	b := Balance{Provider: provider, At: at}
 	rows, err := d.db.QueryContext(ctx, `SELECT c, s, count(*) FROM (
-		SELECT `+class+` AS c, `+status+` AS s FROM delivery d WHERE d.provider = $3 AND d.queued <= $1) AS x GROUP BY c, s`,
+		SELECT `+class+` AS c, `+status+` AS s FROM delivery d WHERE d.provider = $3 AND d.queued <= $1 AND `+among(handlings)+`) AS x GROUP BY c, s`,
 		append(args, provider)...)
 	if err != nil {
 		return b, fmt.Errorf("release: reconcile: %w", err)
@@ -185,6 +202,12 @@ func (b *Balance) take(c string, s Status, n int64) {
 // clock, as of any date, and who approved it: at most limit items (100 when
 // zero, at most 1000) after an identifier, in order of identifier.
 func (d *Desk) InForce(ctx context.Context, provider string, at time.Time, after contract.ID, limit int) ([]InForce, error) {
+	return d.InForceAmong(ctx, provider, at, after, limit, nil)
+}
+
+// InForceAmong is [Desk.InForce] over the items under some handlings (nil: all), for
+// a reader who may know of no others.
+func (d *Desk) InForceAmong(ctx context.Context, provider string, at time.Time, after contract.ID, limit int, handlings []int64) ([]InForce, error) {
 	if limit <= 0 {
 		limit = 100
 	}
@@ -198,7 +221,7 @@ func (d *Desk) InForce(ctx context.Context, provider string, at time.Time, after
 	err := d.db.Read(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT d.item, d.service, d.loaded, d.until,
 			CASE WHEN d.removal_queued <= $1 THEN d.removal_queued ELSE 0 END
-			FROM delivery d WHERE d.provider = $3 AND d.item > $4 AND d.queued <= $1
+			FROM delivery d WHERE d.provider = $3 AND d.item > $4 AND d.queued <= $1 AND `+among(handlings)+`
 			AND `+class+` = 'loaded' AND d.until > $1 AND NOT (d.removed > 0 AND d.removed <= $1) AND $2 <= $1
 			ORDER BY d.item, d.service LIMIT $5`, append(args, provider, from, int64(3*(limit+1)))...)
 		if err != nil {

@@ -38,6 +38,9 @@ var (
 	errObject = errors.New("release: the item cannot be written as an object for providers")
 	// ErrProvider means that there is no such provider, or that it left the program.
 	ErrProvider = errors.New("release: no such provider in the program")
+	// ErrUndo means that the decision cannot be taken back any more, or not by this
+	// person.
+	ErrUndo = errors.New("release: this cannot be taken back")
 	// ErrAck means that a receipt cannot be believed and changed nothing.
 	ErrAck = errors.New("release: the receipt is refused")
 )
@@ -86,6 +89,7 @@ type Failure struct {
 // Bulk tells what a bulk act did. Failures and Refused are cut at
 // [MaxReported] each; the counts are complete.
 type Bulk struct {
+	ID       string // for [Desk.UndoAll]
 	Done     int
 	Failed   int
 	Failures []Failure
@@ -134,6 +138,9 @@ type Filter struct {
 	Service  contract.Services
 	Status   Status    // '' : all
 	At       time.Time // as of; zero: now
+	// Handlings are those that whoever asks is cleared for; nil: all. See
+	// hub/internal/access.
+	Handlings []int64
 	// After continues a listing: the row after this one, in order of provider,
 	// add_seq, service.
 	After *Delivery
