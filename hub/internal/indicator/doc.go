@@ -7,12 +7,13 @@
 // (release).
 //
 // Invariants:
-//   - State changes only through [Move], which checks the table of transitions,
-//     the guard of the new state and the version that the caller has read, and
-//     writes one audit entry in the same transaction. The one exception is
+//   - State changes only through [Move], and back through [TakeBack]. Move checks
+//     the table of transitions, the guard of the new state and the version that the
+//     caller has read, and writes one audit entry in the same transaction. The one exception is
 //     intake, which writes a new row at the state where its automatic checks
 //     stopped and audits each committed portion.
 //   - Guards are pure functions of the item and the evidence about it.
 //   - A living item owns its pattern: no two of them have the same. An ended one
-//     gives it up, so that the pattern may come back as a new item.
+//     gives it up, so that the pattern may come back as a new item. An item that
+//     was made of another one (see [Derive]) stands beside it without owning.
 package indicator

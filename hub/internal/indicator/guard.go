@@ -105,7 +105,7 @@ func IsPrivacy(code string) bool { return strings.HasPrefix(code, "PII-") }
 func Overridden(ds []Decision) bool {
 	first := ""
 	for _, d := range ds {
-		if d.Kind != KindOverride || d.Verdict != Approve || d.Reason == "" || d.Person == "" {
+		if d.Kind != KindOverride || d.Verdict != Approve || d.Reason == "" || d.Person == "" || !d.Undone.IsZero() {
 			continue
 		}
 		if first != "" && d.Person != first {
@@ -202,11 +202,15 @@ func Guard(it *Item, to State, ev Evidence, reason string, now time.Time) error 
 	return nil
 }
 
-// Standing leaves out the approvals that a later privacy determination has made
-// void: what they approved was then in question. The order is kept.
+// Standing leaves out what was taken back, and the approvals that a later privacy
+// determination has made void: what they approved was then in question. The order
+// is kept.
 func Standing(ds []Decision) []Decision {
 	var out []Decision
 	for _, d := range ds {
+		if !d.Undone.IsZero() || d.Kind == KindUndo {
+			continue
+		}
 		if d.Kind == KindPrivacy {
 			out = slices.DeleteFunc(out, func(o Decision) bool { return o.Kind == KindFirst || o.Kind == KindSecond || o.Kind == KindEmergency })
 		}

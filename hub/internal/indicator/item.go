@@ -127,8 +127,16 @@ const (
 	// who has to follow within the hour.
 	KindEmergency = "emergency"
 	KindRatify    = "ratify"
-	KindReturn    = "return"
+	KindReturn    = "return" // verdict: the code of the reason, as of KindReject and KindRecall
 	KindReject    = "reject"
+	// KindUndo takes the decision whose ID is its verdict back, which stays as a record.
+	KindUndo = "undo"
+	// KindDraft makes the item of another one; verdict: the kind of derivation.
+	KindDraft = "draft"
+	// KindConsent is the source's consent to a tear line, KindRead the word of the
+	// second reader of what is below it.
+	KindConsent = "consent"
+	KindRead    = "read"
 )
 
 // Approve is the verdict of an approval and of an override.
@@ -144,6 +152,10 @@ type Decision struct {
 	Person  string // the human being behind the account, as of that moment
 	Reason  string
 	At      time.Time // set by [AddDecision] when zero
+
+	Was, Became State     // what it did to the item's state; empty when it did nothing
+	Bulk        string    // the bulk act that it was part of
+	Undone      time.Time // when it was taken back
 }
 
 // Source is one time that a source named an item, a row of table item_source.

@@ -52,7 +52,8 @@ func AddFinding(ctx context.Context, tx *sql.Tx, f Finding) error {
 
 // Decisions reads what people decided about an item, oldest first.
 func Decisions(ctx context.Context, q sqldb.Querier, id contract.ID) ([]Decision, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, kind, verdict, login, person, reason, at FROM decision WHERE item = $1
+	rows, err := q.QueryContext(ctx, `SELECT id, kind, verdict, login, person, reason, at, was, became, bulk, undone
+		FROM decision WHERE item = $1
 		ORDER BY at, id`, id.String())
 	if err != nil {
 		return nil, fmt.Errorf("indicator: decisions: %w", err)
@@ -61,12 +62,12 @@ func Decisions(ctx context.Context, q sqldb.Querier, id contract.ID) ([]Decision
 	var out []Decision
 	for rows.Next() {
 		d := Decision{Item: id}
-		var at int64
-		err = rows.Scan(&d.ID, &d.Kind, &d.Verdict, &d.Login, &d.Person, &d.Reason, &at)
+		var at, undone int64
+		err = rows.Scan(&d.ID, &d.Kind, &d.Verdict, &d.Login, &d.Person, &d.Reason, &at, &d.Was, &d.Became, &d.Bulk, &undone)
 		if err != nil {
 			return nil, err
 		}
-		d.At = sqldb.FromTime(at)
+		d.At, d.Undone = sqldb.FromTime(at), sqldb.FromTime(undone)
 		out = append(out, d)
 	}
 	return out, rows.Err()
@@ -89,9 +90,9 @@ func AddDecision(ctx context.Context, tx *sql.Tx, d Decision) error {
 	if d.At.IsZero() {
 		d.At = time.Now()
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO decision (id, item, kind, verdict, login, person, reason, at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		d.ID, d.Item.String(), d.Kind, d.Verdict, d.Login, d.Person, d.Reason, sqldb.Time(d.At))
+	_, err := tx.ExecContext(ctx, `INSERT INTO decision (id, item, kind, verdict, login, person, reason, at, was, became, bulk)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		d.ID, d.Item.String(), d.Kind, d.Verdict, d.Login, d.Person, d.Reason, sqldb.Time(d.At), string(d.Was), string(d.Became), d.Bulk)
 	if err != nil {
 		return fmt.Errorf("indicator: decision: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
 	"ecs/internal/audit"
@@ -43,18 +45,16 @@ func (d *Desk) privacy(ctx context.Context, acct signin.Account, ref Ref, what i
 		if err != nil {
 			return err
 		}
-		err = d.decide(ctx, tx, acct, it.ID, indicator.KindPrivacy, string(what), reason)
-		if err != nil {
-			return err
-		}
-		it.Privacy, it.PrivacyNote = what, reason
-		if what == indicator.Removed {
-			err = d.clean(ctx, tx, acct, &it, text)
-			if err != nil {
-				return err
+		return d.step(ctx, tx, acct, &it, indicator.KindPrivacy, string(what), reason, func() error {
+			it.Privacy, it.PrivacyNote = what, reason
+			if what == indicator.Removed {
+				err := d.clean(ctx, tx, acct, &it, text)
+				if err != nil {
+					return err
+				}
 			}
-		}
-		return indicator.Advance(ctx, tx, &it, acct.Login, reason)
+			return indicator.Advance(ctx, tx, &it, acct.Login, reason)
+		})
 	})
 }
 
@@ -108,14 +108,13 @@ func (d *Desk) Override(ctx context.Context, acct signin.Account, ref Ref, reaso
 				return err
 			}
 		}
-		err = d.decide(ctx, tx, acct, it.ID, indicator.KindOverride, indicator.Approve, reason)
-		if err == nil {
-			err = audit.Append(ctx, tx, acct.Login, "item.override", it.ID.String(), map[string]any{"persons": len(asked) + 1, "reason": reason})
-		}
-		if err != nil || len(asked) == 0 {
-			return err
-		}
-		return indicator.Advance(ctx, tx, &it, acct.Login, reason)
+		return d.step(ctx, tx, acct, &it, indicator.KindOverride, indicator.Approve, reason, func() error {
+			err := audit.Append(ctx, tx, acct.Login, "item.override", it.ID.String(), map[string]any{"persons": len(asked) + 1, "reason": reason})
+			if err != nil || len(asked) == 0 {
+				return err
+			}
+			return indicator.Advance(ctx, tx, &it, acct.Login, reason)
+		})
 	})
 }
 
@@ -133,7 +132,7 @@ func askers(ctx context.Context, tx *sql.Tx, id contract.ID, ds []indicator.Deci
 	}
 	out := map[string]bool{}
 	for _, d := range ds {
-		if d.Kind == indicator.KindOverride && d.Verdict == indicator.Approve && !d.At.Before(newest) {
+		if d.Kind == indicator.KindOverride && d.Verdict == indicator.Approve && d.Undone.IsZero() && !d.At.Before(newest) {
 			out[d.Person] = true
 		}
 	}
@@ -165,11 +164,9 @@ func (d *Desk) first(ctx context.Context, tx *sql.Tx, acct signin.Account, ref R
 	if err != nil {
 		return err
 	}
-	err = d.decide(ctx, tx, acct, it.ID, indicator.KindFirst, indicator.Approve, reason)
-	if err != nil {
-		return err
-	}
-	return indicator.Move(ctx, tx, &it, indicator.PendingSecond, acct.Login, reason)
+	return d.step(ctx, tx, acct, &it, indicator.KindFirst, indicator.Approve, reason, func() error {
+		return indicator.Move(ctx, tx, &it, indicator.PendingSecond, acct.Login, reason)
+	})
 }
 
 // Return sends an item that is not released yet back to its source.
@@ -184,16 +181,20 @@ func (d *Desk) Reject(ctx context.Context, acct signin.Account, ref Ref, reason 
 
 // stop needs no second person: whoever may decide about an item may say no.
 func (d *Desk) stop(ctx context.Context, acct signin.Account, ref Ref, to indicator.State, kind, reason string) error {
-	return d.act(ctx, acct, reason, []string{roleAnalyst, roleAuthority, rolePrivacy}, func(tx *sql.Tx, reason string) error {
-		it, err := open(ctx, tx, ref, indicator.Received, indicator.PrivacyGate, indicator.Marked,
-			indicator.TechValidation, indicator.PendingFirst, indicator.PendingSecond)
-		if err != nil {
-			return err
-		}
-		err = d.decide(ctx, tx, acct, it.ID, kind, kind, reason)
-		if err != nil {
-			return err
-		}
+	return d.act(ctx, acct, reason, stoppers, func(tx *sql.Tx, reason string) error {
+		return d.stopOne(ctx, tx, acct, ref, to, kind, reason)
+	})
+}
+
+var stoppers = []string{roleAnalyst, roleAuthority, rolePrivacy}
+
+func (d *Desk) stopOne(ctx context.Context, tx *sql.Tx, acct signin.Account, ref Ref, to indicator.State, kind, reason string) error {
+	it, err := open(ctx, tx, ref, indicator.Received, indicator.PrivacyGate, indicator.Marked,
+		indicator.TechValidation, indicator.PendingFirst, indicator.PendingSecond)
+	if err != nil {
+		return err
+	}
+	return d.step(ctx, tx, acct, &it, kind, kind, reason, func() error {
 		return indicator.Move(ctx, tx, &it, to, acct.Login, reason)
 	})
 }
@@ -211,8 +212,37 @@ func (d *Desk) act(ctx context.Context, acct signin.Account, reason string, role
 	return d.db.Write(ctx, func(tx *sql.Tx) error { return f(tx, reason) })
 }
 
+// decide records a decision. The reason code that the act carries is its verdict.
 func (d *Desk) decide(ctx context.Context, tx *sql.Tx, acct signin.Account, id contract.ID, kind, verdict, reason string) error {
-	return indicator.AddDecision(ctx, tx, indicator.Decision{
-		Item: id, Kind: kind, Verdict: verdict, Login: acct.Login, Person: acct.Person, Reason: reason, At: d.clock.now(),
-	})
+	return indicator.AddDecision(ctx, tx, d.decision(ctx, acct, id, kind, verdict, reason))
+}
+
+func (d *Desk) decision(ctx context.Context, acct signin.Account, id contract.ID, kind, verdict, reason string) indicator.Decision {
+	of := deedOf(ctx)
+	if of.kind == kind && of.code != "" {
+		verdict = string(of.code)
+	}
+	return indicator.Decision{
+		Item: id, Kind: kind, Verdict: verdict, Login: acct.Login, Person: acct.Person, Reason: reason, At: d.clock.now(), Bulk: of.bulk,
+	}
+}
+
+// step records a decision together with what it does to the item's state, so that
+// it can be taken back, see [Desk.Undo].
+func (d *Desk) step(ctx context.Context, tx *sql.Tx, acct signin.Account, it *indicator.Item, kind, verdict, reason string, act func() error) error {
+	x := d.decision(ctx, acct, it.ID, kind, verdict, reason)
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	x.ID, x.Was = id.String(), it.State
+	err = indicator.AddDecision(ctx, tx, x)
+	if err != nil {
+		return err
+	}
+	err = act()
+	if err != nil {
+		return err
+	}
+	return indicator.Reached(ctx, tx, x.ID, it.State)
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/google/uuid"
+
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
 	"ecs/internal/signin"
@@ -19,7 +21,7 @@ const portion = 250
 // itself, in portions of one transaction each; an error other than nil says why
 // the rest was not tried. progress, if not nil, is called after each portion.
 func (d *Desk) FirstAll(ctx context.Context, acct signin.Account, ids []contract.ID, reason string, progress func(done, total int)) (Bulk, error) {
-	return d.bulk(ctx, acct, ids, reason, []string{roleAnalyst}, progress, func(tx *sql.Tx, reason string) (lot, error) {
+	return d.bulk(ctx, acct, ids, reason, []string{roleAnalyst}, progress, func(ctx context.Context, tx *sql.Tx, reason string) (lot, error) {
 		err := mayStart(ctx, tx, acct)
 		return lot{each: func(id contract.ID) error { return d.first(ctx, tx, acct, Ref{ID: id}, reason) }}, err
 	})
@@ -28,7 +30,7 @@ func (d *Desk) FirstAll(ctx context.Context, acct signin.Account, ids []contract
 // SecondAll gives the second approval to many items and releases them to the
 // same targets, otherwise like [Desk.FirstAll] and [Desk.Second].
 func (d *Desk) SecondAll(ctx context.Context, acct signin.Account, ids []contract.ID, reason string, targets []Target, progress func(done, total int)) (Bulk, error) {
-	return d.bulk(ctx, acct, ids, reason, []string{roleAuthority}, progress, func(tx *sql.Tx, reason string) (lot, error) {
+	return d.bulk(ctx, acct, ids, reason, []string{roleAuthority}, progress, func(ctx context.Context, tx *sql.Tx, reason string) (lot, error) {
 		r, err := d.session(ctx, tx, acct, reason, targets)
 		if err != nil {
 			return lot{}, err
@@ -52,13 +54,35 @@ func (r *session) lot(act func(contract.ID) (Outcome, error)) lot {
 
 // RecallAll recalls many items, otherwise like [Desk.FirstAll] and [Desk.Recall].
 func (d *Desk) RecallAll(ctx context.Context, acct signin.Account, ids []contract.ID, reason string, progress func(done, total int)) (Bulk, error) {
-	return d.bulk(ctx, acct, ids, reason, recallers, progress, func(tx *sql.Tx, reason string) (lot, error) {
+	return d.bulk(ctx, acct, ids, reason, recallers, progress, func(ctx context.Context, tx *sql.Tx, reason string) (lot, error) {
 		l := lot{shelf: newShelf(d.clock.now())}
 		l.each = func(id contract.ID) error {
 			_, err := d.recall(ctx, tx, l.shelf, acct, Ref{ID: id}, reason)
 			return err
 		}
 		return l, nil
+	})
+}
+
+// ReturnAll returns many items, otherwise like [Desk.FirstAll] and [Desk.ReturnFor].
+func (d *Desk) ReturnAll(ctx context.Context, acct signin.Account, ids []contract.ID, why Why, progress func(done, total int)) (Bulk, error) {
+	return d.stopAll(ctx, acct, ids, indicator.Returned, indicator.KindReturn, why, progress)
+}
+
+// RejectAll rejects many items, otherwise like [Desk.FirstAll] and [Desk.RejectFor].
+func (d *Desk) RejectAll(ctx context.Context, acct signin.Account, ids []contract.ID, why Why, progress func(done, total int)) (Bulk, error) {
+	return d.stopAll(ctx, acct, ids, indicator.Rejected, indicator.KindReject, why, progress)
+}
+
+func (d *Desk) stopAll(ctx context.Context, acct signin.Account, ids []contract.ID, to indicator.State, kind string, why Why,
+	progress func(done, total int),
+) (Bulk, error) {
+	ctx, text, err := because(ctx, kind, why)
+	if err != nil {
+		return Bulk{}, err
+	}
+	return d.bulk(ctx, acct, ids, text, stoppers, progress, func(ctx context.Context, tx *sql.Tx, reason string) (lot, error) {
+		return lot{each: func(id contract.ID) error { return d.stopOne(ctx, tx, acct, Ref{ID: id}, to, kind, reason) }}, nil
 	})
 }
 
@@ -69,10 +93,18 @@ type lot struct {
 	refused map[string]int // targets refused, by reason
 }
 
+// bulk begins each portion with the context that its decisions share.
 func (d *Desk) bulk(ctx context.Context, acct signin.Account, ids []contract.ID, reason string, roles []string,
-	progress func(done, total int), begin func(tx *sql.Tx, reason string) (lot, error),
+	progress func(done, total int), begin func(ctx context.Context, tx *sql.Tx, reason string) (lot, error),
 ) (Bulk, error) {
-	out := Bulk{Refused: map[string]int{}}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Bulk{}, err
+	}
+	out := Bulk{ID: id.String(), Refused: map[string]int{}}
+	of := deedOf(ctx)
+	of.bulk = out.ID
+	ctx = of.in(ctx)
 	for at := 0; at < len(ids); at += portion {
 		some := ids[at:min(at+portion, len(ids))]
 		var l lot
@@ -80,7 +112,7 @@ func (d *Desk) bulk(ctx context.Context, acct signin.Account, ids []contract.ID,
 		err := d.act(ctx, acct, reason, roles, func(tx *sql.Tx, reason string) error {
 			failed = failed[:0] // the database may ask for the transaction again
 			var err error
-			l, err = begin(tx, reason)
+			l, err = begin(ctx, tx, reason)
 			if err != nil {
 				return err
 			}
@@ -153,8 +185,8 @@ func one(ctx context.Context, tx *sql.Tx, each func(contract.ID) error, id contr
 // own reports whether an error is about the item and not about the database.
 func own(err error) bool {
 	for _, e := range []error{
-		ErrSamePerson, ErrRole, ErrReason, ErrVersion, ErrState, ErrFindings, ErrPersonal, ErrLife, ErrNoTarget, errObject,
-		indicator.ErrNotFound, indicator.ErrVersion, indicator.ErrPurged,
+		ErrSamePerson, ErrRole, ErrReason, ErrUndo, ErrVersion, ErrState, ErrFindings, ErrPersonal, ErrLife, ErrNoTarget, errObject,
+		indicator.ErrNotFound, indicator.ErrVersion, indicator.ErrPurged, indicator.ErrTaken,
 	} {
 		if errors.Is(err, e) {
 			return true

@@ -32,6 +32,8 @@ type Config struct {
 	// Tick is how often Run expires items, and looks for log entries that another
 	// hub on the same database has written; 1 s when zero.
 	Tick time.Duration
+	// UndoWithin is how long a decision can be taken back; 10 min when zero.
+	UndoWithin time.Duration
 	// Now is the clock; [time.Now] when nil.
 	Now func() time.Time
 	// Log receives what an operator should know; discarded when nil.
@@ -43,6 +45,7 @@ const (
 	DefaultCheckpointLife = time.Hour
 	DefaultOverdue        = time.Hour
 	DefaultTick           = time.Second
+	DefaultUndoWithin     = 10 * time.Minute
 )
 
 // Desk releases, recalls, hands out and accounts. It is safe for concurrent use.
@@ -85,6 +88,9 @@ func New(db *sqldb.DB, cfg Config) (*Desk, error) {
 	}
 	if cfg.Tick <= 0 {
 		cfg.Tick = DefaultTick
+	}
+	if cfg.UndoWithin <= 0 {
+		cfg.UndoWithin = DefaultUndoWithin
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

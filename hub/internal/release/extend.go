@@ -25,7 +25,7 @@ func (d *Desk) Extend(ctx context.Context, acct signin.Account, ref Ref, reason 
 
 // ExtendAll is to [Desk.Extend] as [Desk.SecondAll] is to [Desk.Second].
 func (d *Desk) ExtendAll(ctx context.Context, acct signin.Account, ids []contract.ID, reason string, targets []Target, progress func(done, total int)) (Bulk, error) {
-	return d.bulk(ctx, acct, ids, reason, []string{roleAuthority}, progress, func(tx *sql.Tx, reason string) (lot, error) {
+	return d.bulk(ctx, acct, ids, reason, []string{roleAuthority}, progress, func(ctx context.Context, tx *sql.Tx, reason string) (lot, error) {
 		r, err := d.session(ctx, tx, acct, reason, targets)
 		if err != nil {
 			return lot{}, err
