@@ -46,6 +46,10 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request, who signin.Account)
 	return reportJSON{rep.Batch, rep.Same, rep.States, rep.Cut, rep.Default, rep.Refusals}, nil
 }
 
+type batchList struct {
+	Batches []access.Batch `json:"batches"`
+}
+
 func (a *api) batches(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	limit, err := limitOf(r)
 	if err != nil {
@@ -55,39 +59,23 @@ func (a *api) batches(_ http.ResponseWriter, r *http.Request, who signin.Account
 	if err != nil {
 		return nil, err
 	}
-	source := r.URL.Query().Get("source")
-	only, limited := access.Source(who, access.Deliveries)
-	if limited {
-		source = only
-	}
-	rows, err := intake.Batches(r.Context(), a.DB, source, before, limit)
+	rows, err := access.Batches(r.Context(), a.DB, who, r.URL.Query().Get("source"), before, limit)
 	if rows == nil {
-		rows = []intake.Batch{}
+		rows = []access.Batch{}
 	}
-	return struct {
-		Batches []intake.Batch `json:"batches"`
-	}{rows}, err
-}
-
-// own reads a delivery, if the caller may know of it.
-func (a *api) own(r *http.Request, who signin.Account) (intake.Batch, error) {
-	b, err := intake.GetBatch(r.Context(), a.DB, r.PathValue("id"))
-	if err != nil {
-		return b, err
-	}
-	only, limited := access.Source(who, access.Deliveries)
-	if limited && b.Source != only {
-		return intake.Batch{}, intake.ErrNoBatch
-	}
-	return b, nil
+	return batchList{rows}, err
 }
 
 func (a *api) batch(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	return a.own(r, who)
+	return access.Delivery(r.Context(), a.DB, who, r.PathValue("id"))
+}
+
+type refusalList struct {
+	Refusals []intake.Refusal `json:"refusals"`
 }
 
 func (a *api) refusals(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	b, err := a.own(r, who)
+	b, err := access.Delivery(r.Context(), a.DB, who, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +90,11 @@ func (a *api) refusals(_ http.ResponseWriter, r *http.Request, who signin.Accoun
 			return nil, &badRequest{"after is not a number.", "Send the number of the last refusal that you have."}
 		}
 	}
-	rows, err := intake.Refusals(r.Context(), a.DB, b.ID, after, limit)
+	rows, err := access.Refusals(r.Context(), a.DB, b, after, limit)
 	if rows == nil {
 		rows = []intake.Refusal{}
 	}
-	return struct {
-		Refusals []intake.Refusal `json:"refusals"`
-	}{rows}, err
+	return refusalList{rows}, err
 }
 
 type partyJSON struct {
@@ -120,6 +106,10 @@ type partyJSON struct {
 	Purpose        string     `json:"purpose"`
 	Ceiling        string     `json:"ceiling"`
 	Reliability    string     `json:"reliability"`
+}
+
+type partyList struct {
+	Sources []partyJSON `json:"sources"`
 }
 
 func (a *api) sources(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
@@ -134,9 +124,7 @@ func (a *api) sources(_ http.ResponseWriter, r *http.Request, who signin.Account
 			out = append(out, partyJSON{s.ID, s.Name, s.Agency, s.Authority, stamp(s.AuthorityUntil), s.Purpose, s.Ceiling.String(), s.Reliability})
 		}
 	}
-	return struct {
-		Sources []partyJSON `json:"sources"`
-	}{out}, nil
+	return partyList{out}, nil
 }
 
 func (a *api) putSource(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {

@@ -199,7 +199,7 @@ func (a *api) item(_ http.ResponseWriter, r *http.Request, who signin.Account) (
 	for _, s := range sources {
 		out.Sources = append(out.Sources, sourceJSON{s.Source, s.Batch, s.Place, s.Reference, s.Marking, s.Credibility, stamp(s.At)})
 	}
-	findings, err := indicator.Findings(ctx, a.DB, id)
+	findings, err := access.Findings(ctx, a.DB, who, id)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +216,11 @@ func (a *api) item(_ http.ResponseWriter, r *http.Request, who signin.Account) (
 	for _, d := range decisions {
 		out.Decisions = append(out.Decisions, decisionJSON{d.Kind, d.Verdict, d.Login, d.Person, d.Reason, stamp(d.At)})
 	}
-	rows, err := a.Desk.Ledger(ctx, a.DB, release.Filter{Item: id, Limit: pageLimit})
+	may, err := access.Ledger(ctx, a.DB, who)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := may.Rows(ctx, a.DB, a.Desk, release.Filter{Item: id, Limit: pageLimit})
 	if err != nil {
 		return nil, err
 	}

@@ -1,13 +1,11 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/access"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
 	"ecs/internal/signin"
@@ -20,7 +18,7 @@ type deliveryJSON struct {
 	Status        release.Status    `json:"status"`
 	Reason        string            `json:"reason,omitempty"`
 	Until         *time.Time        `json:"until"`
-	AddSeq        uint64            `json:"add_seq"`
+	AddSeq        uint64            `json:"add_seq,omitempty"` // to those who may see totals over everything
 	RemoveSeq     uint64            `json:"remove_seq,omitempty"`
 	Queued        *time.Time        `json:"queued"`
 	Delivered     *time.Time        `json:"delivered"`
@@ -38,7 +36,13 @@ func deliveryOf(d *release.Delivery) deliveryJSON {
 	}
 }
 
-func (a *api) ledger(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
+type ledgerPage struct {
+	At         *time.Time     `json:"at"`
+	Deliveries []deliveryJSON `json:"deliveries"`
+	Next       string         `json:"next,omitempty"`
+}
+
+func (a *api) ledger(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	q := r.URL.Query()
 	x, err := program.GetProvider(r.Context(), a.DB, r.PathValue("id"))
 	if err != nil {
@@ -59,35 +63,45 @@ func (a *api) ledger(_ http.ResponseWriter, r *http.Request, _ signin.Account) (
 			return nil, &badRequest{err.Error() + ".", "Send the identifier of an indicator."}
 		}
 	}
-	if q.Get("after") != "" {
-		seq, service, ok := strings.Cut(q.Get("after"), ".")
-		n, err := strconv.ParseUint(seq, 10, 64)
-		s, err2 := contract.ParseServices(service)
-		if !ok || err != nil || err2 != nil {
-			return nil, &badRequest{"after is not a place in this listing.", "Send what the last answer gave as next."}
-		}
-		f.After = &release.Delivery{Provider: x.ID, AddSeq: n, Service: s}
-	}
-	rows, err := a.Desk.Ledger(r.Context(), a.DB, f)
+	may, err := access.Ledger(r.Context(), a.DB, who)
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		At         *time.Time     `json:"at"`
-		Deliveries []deliveryJSON `json:"deliveries"`
-		Next       string         `json:"next,omitempty"`
-	}{At: stamp(f.At), Deliveries: []deliveryJSON{}}
+	f.After, err = may.Behind(r.Context(), a.DB, x.ID, q.Get("after"))
+	if err != nil {
+		return nil, err
+	}
+	rows, err := may.Rows(r.Context(), a.DB, a.Desk, f)
+	if err != nil {
+		return nil, err
+	}
+	out := ledgerPage{At: stamp(f.At), Deliveries: []deliveryJSON{}}
 	for i := range rows {
 		out.Deliveries = append(out.Deliveries, deliveryOf(&rows[i]))
 	}
 	if len(rows) == limit {
-		last := rows[limit-1]
-		out.Next = fmt.Sprintf("%d.%s", last.AddSeq, last.Service)
+		out.Next = access.Place(&rows[limit-1])
 	}
 	return out, nil
 }
 
-func (a *api) reconcile(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
+type balanceJSON struct {
+	Provider string     `json:"provider"`
+	At       *time.Time `json:"at"`
+	Holds    bool       `json:"holds"`
+	Released int64      `json:"released"`
+	Loaded   int64      `json:"loaded"`
+	Refused  int64      `json:"refused"`
+	Overdue  int64      `json:"overdue"`
+	Pending  int64      `json:"pending"`
+	Lapsed   int64      `json:"lapsed"`
+	InForce  int64      `json:"in_force"`
+	Removing int64      `json:"removing"`
+	Ended    int64      `json:"ended"`
+	Removed  int64      `json:"removed"`
+}
+
+func (a *api) reconcile(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	at, err := momentOf(r, "at", a.Now().UTC())
 	if err != nil {
 		return nil, err
@@ -96,22 +110,12 @@ func (a *api) reconcile(_ http.ResponseWriter, r *http.Request, _ signin.Account
 	if err != nil {
 		return nil, err
 	}
-	b, err := a.Desk.Reconcile(r.Context(), r.PathValue("id"), at)
-	return struct {
-		Provider string     `json:"provider"`
-		At       *time.Time `json:"at"`
-		Holds    bool       `json:"holds"`
-		Released int64      `json:"released"`
-		Loaded   int64      `json:"loaded"`
-		Refused  int64      `json:"refused"`
-		Overdue  int64      `json:"overdue"`
-		Pending  int64      `json:"pending"`
-		Lapsed   int64      `json:"lapsed"`
-		InForce  int64      `json:"in_force"`
-		Removing int64      `json:"removing"`
-		Ended    int64      `json:"ended"`
-		Removed  int64      `json:"removed"`
-	}{b.Provider, stamp(b.At), b.Holds(), b.Released, b.Loaded, b.Refused, b.Overdue, b.Pending, b.Lapsed, b.InForce, b.Removing, b.Ended, b.Removed}, err
+	may, err := access.Ledger(r.Context(), a.DB, who)
+	if err != nil {
+		return nil, err
+	}
+	b, err := may.Balance(r.Context(), a.Desk, r.PathValue("id"), at)
+	return balanceJSON{b.Provider, stamp(b.At), b.Holds(), b.Released, b.Loaded, b.Refused, b.Overdue, b.Pending, b.Lapsed, b.InForce, b.Removing, b.Ended, b.Removed}, err
 }
 
 type forceJSON struct {
@@ -123,7 +127,13 @@ type forceJSON struct {
 	Approvals []decisionJSON    `json:"approvals"`
 }
 
-func (a *api) inForce(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
+type forcePage struct {
+	At    *time.Time  `json:"at"`
+	Items []forceJSON `json:"items"`
+	Next  string      `json:"next,omitempty"`
+}
+
+func (a *api) inForce(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	at, err := momentOf(r, "at", a.Now().UTC())
 	if err != nil {
 		return nil, err
@@ -143,15 +153,15 @@ func (a *api) inForce(_ http.ResponseWriter, r *http.Request, _ signin.Account) 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.Desk.InForce(r.Context(), r.PathValue("id"), at, after, limit)
+	may, err := access.Ledger(r.Context(), a.DB, who)
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		At    *time.Time  `json:"at"`
-		Items []forceJSON `json:"items"`
-		Next  string      `json:"next,omitempty"`
-	}{At: stamp(at), Items: []forceJSON{}}
+	rows, err := may.InForce(r.Context(), a.Desk, r.PathValue("id"), at, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := forcePage{At: stamp(at), Items: []forceJSON{}}
 	for _, x := range rows {
 		one := forceJSON{ID: x.ID, Services: x.Services, Loaded: stamp(x.Loaded), Until: stamp(x.Until), Recalled: stamp(x.Recalled), Approvals: []decisionJSON{}}
 		for _, d := range x.Approvals {

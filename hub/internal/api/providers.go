@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/access"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
 	"ecs/internal/signin"
@@ -32,15 +33,19 @@ type providerJSON struct {
 	Ceiling   contract.TLP      `json:"ceiling"`
 	NotBefore *time.Time        `json:"not_before"`
 	NotAfter  *time.Time        `json:"not_after"`
-	List      standing          `json:"list"`
+	List      *standing         `json:"list,omitempty"` // to those who may see totals over everything
 }
 
-func (a *api) all(r *http.Request) ([]providerJSON, error) {
+func (a *api) all(r *http.Request, who signin.Account) ([]providerJSON, error) {
 	list, err := program.Providers(r.Context(), a.DB)
 	if err != nil {
 		return nil, err
 	}
 	nodes, err := a.Desk.Nodes(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	may, err := access.Ledger(r.Context(), a.DB, who)
 	if err != nil {
 		return nil, err
 	}
@@ -50,25 +55,30 @@ func (a *api) all(r *http.Request) ([]providerJSON, error) {
 	}
 	out := []providerJSON{}
 	for _, x := range list {
-		n := by[x.ID]
-		out = append(out, providerJSON{
+		one := providerJSON{
 			ID: x.ID, Name: x.Name, State: x.State, Services: x.Services, Ceiling: x.Ceiling, NotBefore: stamp(x.NotBefore), NotAfter: stamp(x.NotAfter),
-			List: standing{n.Head, n.Loaded, stamp(n.LoadedAt), stamp(n.LastAck), n.Problem, stamp(n.Checkpoint), stamp(n.Expires), n.Pending, n.Overdue, n.NotRemoved},
-		})
+		}
+		if may.Whole {
+			n := by[x.ID]
+			one.List = &standing{n.Head, n.Loaded, stamp(n.LoadedAt), stamp(n.LastAck), n.Problem, stamp(n.Checkpoint), stamp(n.Expires), n.Pending, n.Overdue, n.NotRemoved}
+		}
+		out = append(out, one)
 	}
 	return out, nil
 }
 
-func (a *api) providers(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
-	all, err := a.all(r)
-	return struct {
-		Providers []providerJSON `json:"providers"`
-	}{all}, err
+type providerList struct {
+	Providers []providerJSON `json:"providers"`
+}
+
+func (a *api) providers(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	all, err := a.all(r, who)
+	return providerList{all}, err
 }
 
 // one gives the provider of the address as it is now.
-func (a *api) one(r *http.Request, id string) (any, error) {
-	all, err := a.all(r)
+func (a *api) one(r *http.Request, who signin.Account, id string) (any, error) {
+	all, err := a.all(r, who)
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +90,17 @@ func (a *api) one(r *http.Request, id string) (any, error) {
 	return nil, program.ErrNotFound
 }
 
-func (a *api) provider(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
-	return a.one(r, r.PathValue("id"))
+func (a *api) provider(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	return a.one(r, who, r.PathValue("id"))
+}
+
+type registration struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 func (a *api) register(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	var in struct {
-		ID   string `json:"id"`
-		Name string `json:"name"`
-	}
+	var in registration
 	err := read(r, &in)
 	if err == nil {
 		err = a.Program.Register(r.Context(), who, in.ID, in.Name)
@@ -96,14 +108,16 @@ func (a *api) register(_ http.ResponseWriter, r *http.Request, who signin.Accoun
 	if err != nil {
 		return nil, err
 	}
-	return a.one(r, in.ID)
+	return a.one(r, who, in.ID)
+}
+
+type moveOrder struct {
+	State  program.State `json:"state"`
+	Reason string        `json:"reason"`
 }
 
 func (a *api) move(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	var in struct {
-		State  program.State `json:"state"`
-		Reason string        `json:"reason"`
-	}
+	var in moveOrder
 	err := read(r, &in)
 	if err == nil {
 		err = a.Program.Move(r.Context(), who, r.PathValue("id"), in.State, in.Reason)
@@ -111,32 +125,46 @@ func (a *api) move(_ http.ResponseWriter, r *http.Request, who signin.Account) (
 	if err != nil {
 		return nil, err
 	}
-	return a.one(r, r.PathValue("id"))
+	return a.one(r, who, r.PathValue("id"))
+}
+
+// reasonOnly is the body of an act that needs nothing but a reason.
+type reasonOnly struct {
+	Reason string `json:"reason"`
+}
+
+type withdrawn struct {
+	Withdrawn *int `json:"withdrawn,omitempty"` // to those who may see totals over everything
 }
 
 // withdraw takes everything out of force at a provider that is suspended or leaving.
 func (a *api) withdraw(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	var in struct {
-		Reason string `json:"reason"`
-	}
+	var in reasonOnly
 	err := read(r, &in)
 	if err != nil {
 		return nil, err
 	}
 	n, err := a.Desk.Withdraw(r.Context(), who, r.PathValue("id"), in.Reason)
-	return struct {
-		Withdrawn int `json:"withdrawn"`
-	}{n}, err
+	if err != nil {
+		return nil, err
+	}
+	whole, err := access.Whole(r.Context(), a.DB, who)
+	if !whole {
+		return withdrawn{}, err
+	}
+	return withdrawn{&n}, err
+}
+
+type accreditation struct {
+	Services  contract.Services `json:"services"`
+	Ceiling   contract.TLP      `json:"ceiling"`
+	NotBefore time.Time         `json:"not_before"`
+	NotAfter  time.Time         `json:"not_after"`
+	Reason    string            `json:"reason"`
 }
 
 func (a *api) accredit(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	var in struct {
-		Services  contract.Services `json:"services"`
-		Ceiling   contract.TLP      `json:"ceiling"`
-		NotBefore time.Time         `json:"not_before"`
-		NotAfter  time.Time         `json:"not_after"`
-		Reason    string            `json:"reason"`
-	}
+	var in accreditation
 	err := read(r, &in)
 	if err == nil {
 		err = a.Program.Accredit(r.Context(), who, r.PathValue("id"), program.Accreditation{Services: in.Services, Ceiling: in.Ceiling, NotBefore: in.NotBefore, NotAfter: in.NotAfter}, in.Reason)
@@ -144,16 +172,18 @@ func (a *api) accredit(_ http.ResponseWriter, r *http.Request, who signin.Accoun
 	if err != nil {
 		return nil, err
 	}
-	return a.one(r, r.PathValue("id"))
+	return a.one(r, who, r.PathValue("id"))
+}
+
+type tokenJSON struct {
+	Token   string     `json:"token"` // shown this once
+	Pin     string     `json:"pin"`
+	Expires *time.Time `json:"expires"`
 }
 
 func (a *api) token(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	t, err := a.Program.NewToken(r.Context(), who, r.PathValue("id"))
-	return struct {
-		Token   string     `json:"token"` // shown this once
-		Pin     string     `json:"pin"`
-		Expires *time.Time `json:"expires"`
-	}{t.Text, t.Pin, stamp(t.Expires)}, err
+	return tokenJSON{t.Text, t.Pin, stamp(t.Expires)}, err
 }
 
 type nodeJSON struct {
@@ -162,6 +192,10 @@ type nodeJSON struct {
 	Issued   *time.Time `json:"issued"`
 	NotAfter *time.Time `json:"not_after"`
 	Revoked  *time.Time `json:"revoked"`
+}
+
+type nodeList struct {
+	Nodes []nodeJSON `json:"nodes"`
 }
 
 func (a *api) nodes(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
@@ -174,15 +208,11 @@ func (a *api) nodes(_ http.ResponseWriter, r *http.Request, _ signin.Account) (a
 	for _, n := range all {
 		out = append(out, nodeJSON{n.Serial, n.Name, stamp(n.Issued), stamp(n.NotAfter), stamp(n.Revoked)})
 	}
-	return struct {
-		Nodes []nodeJSON `json:"nodes"`
-	}{out}, err
+	return nodeList{out}, err
 }
 
 func (a *api) revoke(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	var in struct {
-		Reason string `json:"reason"`
-	}
+	var in reasonOnly
 	err := read(r, &in)
 	if err != nil {
 		return nil, err

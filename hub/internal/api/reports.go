@@ -15,50 +15,57 @@ import (
 	"ecs/internal/signin"
 )
 
+type meJSON struct {
+	Login  string   `json:"login"`
+	Person string   `json:"person"`
+	Roles  []string `json:"roles"`
+	Scope  string   `json:"scope"`
+}
+
 func (a *api) me(_ http.ResponseWriter, _ *http.Request, who signin.Account) (any, error) {
 	roles := who.Roles
 	if roles == nil {
 		roles = []string{}
 	}
-	return struct {
-		Login  string   `json:"login"`
-		Person string   `json:"person"`
-		Roles  []string `json:"roles"`
-		Scope  string   `json:"scope"`
-	}{who.Login, who.Person, roles, who.Scope}, nil
+	return meJSON{who.Login, who.Person, roles, who.Scope}, nil
+}
+
+type statusJSON struct {
+	Items     map[indicator.State]int64 `json:"items,omitempty"`
+	Providers []providerJSON            `json:"providers,omitempty"`
 }
 
 // status is the dashboard: what waits, as far as the caller may see it.
 func (a *api) status(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
-	out := struct {
-		Items     map[indicator.State]int64 `json:"items,omitempty"`
-		Providers []providerJSON            `json:"providers,omitempty"`
-	}{}
+	out := statusJSON{}
 	var err error
 	if access.May(who, access.Indicators) {
 		out.Items, err = access.Count(r.Context(), a.DB, who)
 	}
 	if err == nil && access.May(who, access.Providers) {
-		out.Providers, err = a.all(r)
+		out.Providers, err = a.all(r, who)
 	}
 	return out, err
 }
 
+type sectorJSON struct {
+	program.Sector
+	Candidates   int `json:"candidates"`
+	Validated    int `json:"validated"`
+	NotValidated int `json:"not_validated"`
+}
+
+type sectorList struct {
+	Sectors []sectorJSON `json:"sectors"`
+}
+
 func (a *api) sectors(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
-	type sector struct {
-		program.Sector
-		Candidates   int `json:"candidates"`
-		Validated    int `json:"validated"`
-		NotValidated int `json:"not_validated"`
-	}
 	all, err := program.CoverageBySector(r.Context(), a.DB)
-	out := []sector{}
+	out := []sectorJSON{}
 	for _, c := range all {
-		out = append(out, sector{c.Sector, c.Candidates, c.Validated, c.NotValidated})
+		out = append(out, sectorJSON{c.Sector, c.Candidates, c.Validated, c.NotValidated})
 	}
-	return struct {
-		Sectors []sector `json:"sectors"`
-	}{out}, err
+	return sectorList{out}, err
 }
 
 type lineJSON struct {
@@ -74,7 +81,15 @@ type lineJSON struct {
 	Last      *time.Time         `json:"last_day"`
 }
 
-func (a *api) feedback(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
+type feedbackTable struct {
+	By       feedback.By `json:"by"`
+	Lines    []lineJSON  `json:"lines"`
+	More     bool        `json:"more"`
+	Withheld int         `json:"withheld_percent"`
+	Cells    int64       `json:"cells"`
+}
+
+func (a *api) feedback(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	q := r.URL.Query()
 	length := a.Desk.Rules().DayLength
 	limit, err := limitOf(r)
@@ -103,17 +118,15 @@ func (a *api) feedback(_ http.ResponseWriter, r *http.Request, _ signin.Account)
 			return nil, &badRequest{err.Error() + ".", "Send dns, smtp, or netflow."}
 		}
 	}
-	t, err := a.Feedback.Tabulate(r.Context(), a.DB, in)
+	may, err := access.Ledger(r.Context(), a.DB, who)
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		By       feedback.By `json:"by"`
-		Lines    []lineJSON  `json:"lines"`
-		More     bool        `json:"more"`
-		Withheld int         `json:"withheld_percent"`
-		Cells    int64       `json:"cells"`
-	}{By: in.By, Lines: []lineJSON{}, More: t.More, Withheld: t.Withheld, Cells: t.Cells}
+	t, err := a.Feedback.Tabulate(r.Context(), a.DB, may.Feedback(in))
+	if err != nil {
+		return nil, err
+	}
+	out := feedbackTable{By: in.By, Lines: []lineJSON{}, More: t.More, Withheld: t.Withheld, Cells: t.Cells}
 	for _, l := range t.Lines {
 		x := lineJSON{Events: l.Events.String(), Customers: l.Customers.String(), Wrong: l.Wrong.String(), Providers: l.Providers, First: stamp(l.First.Start(length)), Last: stamp(l.Last.Start(length))}
 		switch in.By {
@@ -131,49 +144,61 @@ func (a *api) feedback(_ http.ResponseWriter, r *http.Request, _ signin.Account)
 	return out, nil
 }
 
-func (a *api) windows(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
-	type window struct {
-		Provider string            `json:"provider"`
-		Day      contract.Day      `json:"day"`
-		Start    *time.Time        `json:"start"`
-		Service  contract.Services `json:"service"`
-		Rules    uint64            `json:"rules"`
-		Cells    int64             `json:"cells"`
-		Received *time.Time        `json:"received"`
-	}
+type windowJSON struct {
+	Provider string            `json:"provider"`
+	Day      contract.Day      `json:"day"`
+	Start    *time.Time        `json:"start"`
+	Service  contract.Services `json:"service"`
+	Rules    uint64            `json:"rules"`
+	Cells    int64             `json:"cells"`
+	Received *time.Time        `json:"received"`
+}
+
+type windowList struct {
+	Windows []windowJSON `json:"windows"`
+}
+
+func (a *api) windows(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	limit, err := limitOf(r)
+	if err == nil {
+		err = access.Enter(r.Context(), a.DB, who, access.Totals)
+	}
 	if err != nil {
 		return nil, err
 	}
 	all, err := a.Feedback.Windows(r.Context(), a.DB, r.URL.Query().Get("provider"), limit)
-	out := []window{}
+	out := []windowJSON{}
 	for _, w := range all {
-		out = append(out, window{w.Provider, w.Day, stamp(w.Day.Start(a.Desk.Rules().DayLength)), w.Service, w.Rules, w.Cells, stamp(w.Received)})
+		out = append(out, windowJSON{w.Provider, w.Day, stamp(w.Day.Start(a.Desk.Rules().DayLength)), w.Service, w.Rules, w.Cells, stamp(w.Received)})
 	}
-	return struct {
-		Windows []window `json:"windows"`
-	}{out}, err
+	return windowList{out}, err
 }
 
-func (a *api) feedbackRefusals(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
-	type refusal struct {
-		Provider string     `json:"provider"`
-		Digest   string     `json:"digest"`
-		Reason   string     `json:"reason"`
-		Received *time.Time `json:"received"`
-	}
+type feedbackRefusal struct {
+	Provider string     `json:"provider"`
+	Digest   string     `json:"digest"`
+	Reason   string     `json:"reason"`
+	Received *time.Time `json:"received"`
+}
+
+type feedbackRefusalList struct {
+	Refusals []feedbackRefusal `json:"refusals"`
+}
+
+func (a *api) feedbackRefusals(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	limit, err := limitOf(r)
+	if err == nil {
+		err = access.Enter(r.Context(), a.DB, who, access.Totals)
+	}
 	if err != nil {
 		return nil, err
 	}
 	all, err := a.Feedback.Refusals(r.Context(), a.DB, r.URL.Query().Get("provider"), limit)
-	out := []refusal{}
+	out := []feedbackRefusal{}
 	for _, x := range all {
-		out = append(out, refusal{x.Provider, x.Digest, x.Reason, stamp(x.Received)})
+		out = append(out, feedbackRefusal{x.Provider, x.Digest, x.Reason, stamp(x.Received)})
 	}
-	return struct {
-		Refusals []refusal `json:"refusals"`
-	}{out}, err
+	return feedbackRefusalList{out}, err
 }
 
 type entryJSON struct {
@@ -185,6 +210,10 @@ type entryJSON struct {
 	Detail   any        `json:"detail"`
 	Previous string     `json:"previous"`
 	Hash     string     `json:"hash"`
+}
+
+type entryList struct {
+	Entries []entryJSON `json:"entries"`
 }
 
 func (a *api) audit(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
@@ -205,21 +234,21 @@ func (a *api) audit(_ http.ResponseWriter, r *http.Request, _ signin.Account) (a
 	for _, e := range rows {
 		out = append(out, entryJSON{e.Seq, stamp(e.At), e.Actor, e.Action, e.Subject, e.Detail, e.Previous, e.Hash})
 	}
-	return struct {
-		Entries []entryJSON `json:"entries"`
-	}{out}, err
+	return entryList{out}, err
+}
+
+type verdictJSON struct {
+	Holds   bool   `json:"holds"`
+	Entries int64  `json:"entries"`
+	Broken  int64  `json:"broken,omitempty"` // number of the first entry that cannot be trusted
+	Why     string `json:"why,omitempty"`
 }
 
 // verify reads the whole chain. A chain that does not hold is an answer, not an
 // error.
 func (a *api) verify(_ http.ResponseWriter, r *http.Request, _ signin.Account) (any, error) {
 	n, err := audit.Verify(r.Context(), a.DB)
-	out := struct {
-		Holds   bool   `json:"holds"`
-		Entries int64  `json:"entries"`
-		Broken  int64  `json:"broken,omitempty"` // number of the first entry that cannot be trusted
-		Why     string `json:"why,omitempty"`
-	}{Holds: err == nil, Entries: n}
+	out := verdictJSON{Holds: err == nil, Entries: n}
 	var broken *audit.Broken
 	if errors.As(err, &broken) {
 		out.Broken, out.Why = broken.Seq, broken.Why

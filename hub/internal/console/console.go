@@ -183,6 +183,7 @@ var sentences = map[string]string{
 	"state":     "The provider's new state is recorded.",
 	"accredit":  "The accreditation is recorded.",
 	"withdraw":  "Everything is withdrawn: %n indicators were taken off this provider’s list. Its acknowledgment will show in the ledger.",
+	"withdrawn": "Everything is withdrawn from this provider’s list.",
 	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
 	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
 	"delivered": "The delivery is taken in.",

@@ -6,7 +6,6 @@ import (
 
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/indicator"
-	"ecs/hub/internal/intake"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
 )
@@ -24,6 +23,7 @@ type providerRow struct {
 	Sign    sign
 	Problem string
 	Behind  uint64
+	Told    bool // the reader may know where the list stands
 }
 
 type dashboardData struct {
@@ -37,7 +37,7 @@ type dashboardData struct {
 	Most                       int64
 	Covered                    int
 	ShowCoverage               bool
-	Batches                    []intake.Batch
+	Batches                    []access.Batch
 	ShowBatches                bool
 }
 
@@ -60,8 +60,7 @@ func (c *console) dashboard(w http.ResponseWriter, r *http.Request) {
 		d.Coverage, err = program.CoverageBySector(r.Context(), c.DB)
 	}
 	if err == nil && d.ShowBatches {
-		only, _ := access.Source(a, access.Deliveries)
-		d.Batches, err = intake.Batches(r.Context(), c.DB, only, time.Time{}, 5)
+		d.Batches, err = access.Batches(r.Context(), c.DB, a, "", time.Time{}, 5)
 	}
 	if err != nil {
 		c.fail(w, r, err)
@@ -118,14 +117,18 @@ func (c *console) providerRows(r *http.Request) ([]providerRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	may, err := access.Ledger(r.Context(), c.DB, account(r))
+	if err != nil {
+		return nil, err
+	}
 	byID := map[string]release.Node{}
 	for _, n := range nodes {
 		byID[n.Provider] = n
 	}
 	out := make([]providerRow, 0, len(all))
 	for _, x := range all {
-		n := byID[x.ID]
-		row := providerRow{Provider: x, Node: n, Sign: providerSign(x.State), Problem: problemText(n.Problem)}
+		n := may.Node(byID[x.ID])
+		row := providerRow{Provider: x, Node: n, Sign: providerSign(x.State), Problem: problemText(n.Problem), Told: may.Whole}
 		if n.Head > n.Loaded {
 			row.Behind = n.Head - n.Loaded
 		}

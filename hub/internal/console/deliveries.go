@@ -17,7 +17,7 @@ import (
 )
 
 type deliveriesData struct {
-	Rows         []intake.Batch
+	Rows         []access.Batch
 	Sources      []program.Source
 	Choices      []option
 	Source       string
@@ -45,7 +45,7 @@ func (c *console) showDeliveries(w http.ResponseWriter, r *http.Request, status 
 		d.Newer = web.LinkWith(r, "before", "")
 	}
 	var err error
-	d.Rows, err = intake.Batches(r.Context(), c.DB, only, before, perPage+1)
+	d.Rows, err = access.Batches(r.Context(), c.DB, a, "", before, perPage+1)
 	if err != nil {
 		c.fail(w, r, err)
 		return
@@ -129,25 +129,19 @@ func (c *console) deliver(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *console) delivery(w http.ResponseWriter, r *http.Request) {
-	b, err := intake.GetBatch(r.Context(), c.DB, r.PathValue("id"))
-	if err == nil {
-		only, limited := access.Source(account(r), access.Deliveries)
-		if limited && b.Source != only {
-			err = intake.ErrNoBatch
-		}
-	}
+	b, err := access.Delivery(r.Context(), c.DB, account(r), r.PathValue("id"))
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
 	after := web.QueryNumber(r, "after")
-	rows, err := intake.Refusals(r.Context(), c.DB, b.ID, after, perPage+1)
+	rows, err := access.Refusals(r.Context(), c.DB, b, after, perPage+1)
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
 	d := struct {
-		intake.Batch
+		access.Batch
 		Refusals     []intake.Refusal
 		Newer, Older string
 	}{Batch: b, Refusals: rows}
@@ -164,6 +158,9 @@ func (c *console) delivery(w http.ResponseWriter, r *http.Request) {
 	p.Crumbs = []web.Link{{Text: "Deliveries", Href: "/deliveries"}}
 	if b.Error != "" {
 		p.Notes = []web.Note{{Kind: "error", Title: "This delivery was not taken completely", Text: b.Error}}
+	}
+	if b.Partial {
+		p.Notes = append(p.Notes, web.Note{Kind: "info", Title: "What your clearance reaches", Text: "The page tells of the indicators that your clearance reaches. What was refused, the size and the digest are for those who may see all that this hub may hold."})
 	}
 	p.Data = d
 	c.pages.Render(w, http.StatusOK, "delivery", p)

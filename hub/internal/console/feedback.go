@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"ecs/contract"
+	"ecs/hub/internal/access"
 	"ecs/hub/internal/feedback"
-	"ecs/hub/internal/indicator"
+	"ecs/internal/signin"
 	"ecs/web"
 )
 
@@ -24,9 +25,13 @@ type itemFeedback struct {
 // storyDays is how far back an indicator's story looks for feedback.
 const storyDays = 90
 
-func (c *console) feedbackOf(ctx context.Context, id contract.ID) ([]itemFeedback, error) {
+func (c *console) feedbackOf(ctx context.Context, a signin.Account, id contract.ID) ([]itemFeedback, error) {
+	may, err := access.Ledger(ctx, c.DB, a)
+	if err != nil {
+		return nil, err
+	}
 	today := contract.DayOf(c.Now(), c.Desk.Rules().DayLength)
-	t, err := c.Feedback.Tabulate(ctx, c.DB, feedback.Query{By: feedback.ByIndicator, From: today - storyDays, To: today, Limit: 1000})
+	t, err := c.Feedback.Tabulate(ctx, c.DB, may.Feedback(feedback.Query{By: feedback.ByIndicator, From: today - storyDays, To: today, Limit: 1000}))
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +74,7 @@ type feedbackData struct {
 	Refusals []feedback.Refusal
 	Rules    contract.Rules
 	Most     int64
+	Told     bool // the reader may see which windows came
 }
 
 var feedbackTabs = []struct {
@@ -112,12 +118,16 @@ func (c *console) feedbackPage(w http.ResponseWriter, r *http.Request) {
 			d.Service, query.Service = "", 0
 		}
 	}
-	d.Table, err = c.Feedback.Tabulate(r.Context(), c.DB, query)
-	var windows []feedback.Window
+	may, err := access.Ledger(r.Context(), c.DB, account(r))
 	if err == nil {
+		d.Table, err = c.Feedback.Tabulate(r.Context(), c.DB, may.Feedback(query))
+	}
+	d.Told = may.Whole
+	var windows []feedback.Window
+	if err == nil && may.Whole {
 		windows, err = c.Feedback.Windows(r.Context(), c.DB, "", 30)
 	}
-	if err == nil {
+	if err == nil && may.Whole {
 		d.Refusals, err = c.Feedback.Refusals(r.Context(), c.DB, "", 30)
 	}
 	if err != nil {
@@ -156,7 +166,7 @@ func (c *console) nameLine(r *http.Request, by feedback.By, l feedback.Line) (fe
 		if !mayIndicators(r) {
 			return out, nil
 		}
-		it, err := indicator.Get(r.Context(), c.DB, l.Indicator)
+		it, err := access.Item(r.Context(), c.DB, account(r), l.Indicator)
 		if err != nil {
 			return out, fmt.Errorf("feedback of %s: %w", l.Indicator, err)
 		}

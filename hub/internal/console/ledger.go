@@ -3,7 +3,6 @@ package console
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"ecs/contract"
@@ -40,6 +39,7 @@ type ledgerData struct {
 	Holds        bool
 	Newer, Older string
 	Link         bool
+	Told         bool // the reader may see the numbers of the log
 }
 
 func (c *console) ledger(w http.ResponseWriter, r *http.Request) {
@@ -60,26 +60,29 @@ func (c *console) ledger(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusUnprocessableEntity
 	}
 	f := release.Filter{Provider: x.ID, Status: release.Status(d.Status), At: d.Moment, Limit: perPage + 1}
-	seq, err := strconv.ParseUint(r.URL.Query().Get("seq"), 10, 64)
+	may, err := access.Ledger(r.Context(), c.DB, account(r))
 	if err == nil {
-		f.After = &release.Delivery{Provider: x.ID, AddSeq: seq, Service: contract.Services(web.QueryNumber(r, "service"))}
-		d.Newer = web.LinkWith(r, "seq", "")
+		f.After, err = may.Behind(r.Context(), c.DB, x.ID, r.URL.Query().Get("after"))
 	}
-	rows, err := c.Desk.Ledger(r.Context(), c.DB, f)
+	var rows []release.Delivery
 	if err == nil {
-		d.Balance, err = c.Desk.Reconcile(r.Context(), x.ID, d.Moment)
+		rows, err = may.Rows(r.Context(), c.DB, c.Desk, f)
+	}
+	if err == nil {
+		d.Balance, err = may.Balance(r.Context(), c.Desk, x.ID, d.Moment)
 	}
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	d.Holds = d.Balance.Holds()
+	d.Holds, d.Told = d.Balance.Holds(), may.Whole
+	if f.After != nil {
+		d.Newer = web.LinkWith(r, "after", "")
+	}
 	if len(rows) > perPage {
 		rows = rows[:perPage]
-		last := rows[perPage-1]
 		q := r.URL.Query()
-		q.Set("seq", strconv.FormatUint(last.AddSeq, 10))
-		q.Set("service", strconv.Itoa(int(last.Service)))
+		q.Set("after", access.Place(&rows[perPage-1]))
 		q.Set("at", d.Moment.Format(time.RFC3339Nano))
 		d.Older = r.URL.Path + "?" + q.Encode()
 	}
@@ -129,9 +132,13 @@ func (c *console) inForce(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		d.Newer = web.LinkWith(r, "after", "")
 	}
-	rows, err := c.Desk.InForce(r.Context(), x.ID, d.Moment, after, perPage+1)
+	may, err := access.Ledger(r.Context(), c.DB, account(r))
+	var rows []release.InForce
 	if err == nil {
-		d.Balance, err = c.Desk.Reconcile(r.Context(), x.ID, d.Moment)
+		rows, err = may.InForce(r.Context(), c.Desk, x.ID, d.Moment, after, perPage+1)
+	}
+	if err == nil {
+		d.Balance, err = may.Balance(r.Context(), c.Desk, x.ID, d.Moment)
 	}
 	if err != nil {
 		c.fail(w, r, err)

@@ -99,11 +99,15 @@ func (c *console) showProvider(w http.ResponseWriter, r *http.Request, status in
 	if err == nil {
 		d.Steps, err = program.Steps(r.Context(), c.DB, "provider", id)
 	}
+	var may access.Ledgers
 	if err == nil {
-		d.Balance, err = c.Desk.Reconcile(r.Context(), id, c.Now().UTC())
+		may, err = access.Ledger(r.Context(), c.DB, a)
 	}
 	if err == nil {
-		d.Receipts, err = c.Desk.Receipts(r.Context(), id, 20)
+		d.Balance, err = may.Balance(r.Context(), c.Desk, id, c.Now().UTC())
+	}
+	if err == nil {
+		d.Receipts, err = may.Receipts(r.Context(), c.Desk, id, 20)
 	}
 	if err != nil {
 		c.fail(w, r, err)
@@ -187,6 +191,11 @@ func (c *console) withdraw(w http.ResponseWriter, r *http.Request) {
 	n, err := c.Desk.Withdraw(r.Context(), a, r.PathValue("id"), reason)
 	if errors.Is(err, release.ErrReason) {
 		c.showProvider(w, r, http.StatusUnprocessableEntity, []web.Problem{noReason}, nil)
+		return
+	}
+	may, whole := access.Whole(r.Context(), c.DB, a)
+	if err == nil && (whole != nil || !may) { // how many there were is not for everybody
+		c.settle(w, r, whole, "withdrawn")
 		return
 	}
 	c.settle(w, r, err, "withdraw&n="+strconv.Itoa(n))

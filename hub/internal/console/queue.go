@@ -111,7 +111,7 @@ func (c *console) showQueue(w http.ResponseWriter, r *http.Request, key string, 
 	rows := c.rows(r, items)
 	for i := range rows {
 		x := queueRow{row: rows[i]}
-		x.Findings, err = indicator.Findings(r.Context(), c.DB, rows[i].ID)
+		x.Findings, err = access.Findings(r.Context(), c.DB, a, rows[i].ID)
 		if err != nil {
 			c.fail(w, r, err)
 			return

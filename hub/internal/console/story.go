@@ -133,7 +133,7 @@ func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Findings, err = indicator.Findings(ctx, c.DB, it.ID)
+	d.Findings, err = access.Findings(ctx, c.DB, account(r), it.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 		}
 	}
 	if access.May(account(r), access.Feedback) {
-		d.Fired, err = c.feedbackOf(ctx, it.ID)
+		d.Fired, err = c.feedbackOf(ctx, account(r), it.ID)
 	}
 	return d, err
 }

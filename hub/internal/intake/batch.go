@@ -78,9 +78,35 @@ func GetBatch(ctx context.Context, q sqldb.Querier, id string) (Batch, error) {
 // Batches reads deliveries, newest first, at most limit (1 to 1000), received
 // before a moment when that is not zero. An empty source means all.
 func Batches(ctx context.Context, q sqldb.Querier, source string, before time.Time, limit int) ([]Batch, error) {
+	return BatchesOf(ctx, q, BatchFilter{Source: source, Before: before, Limit: limit})
+}
+
+// BatchFilter selects deliveries. The zero value but for Limit selects all.
+type BatchFilter struct {
+	ID     string    // this one
+	Source string    // of this source
+	Before time.Time // received before
+	Limit  int       // 1 to 1000
+	// Handlings are those that whoever asks is cleared for; nil: all. A delivery is
+	// known to them when it brought an indicator or an object under one of these, or
+	// when they handed it in themselves. See hub/internal/access.
+	Handlings []int64
+	Reader    string // login of whoever asks
+}
+
+// BatchesOf is [Batches] for a reader who may not know of all.
+func BatchesOf(ctx context.Context, q sqldb.Querier, f BatchFilter) ([]Batch, error) {
+	known := "1 = 1"
+	args := []any{f.Source, sqldb.Time(f.Before), int64(max(1, min(f.Limit, 1000))), f.ID}
+	if f.Handlings != nil {
+		known = `(submitter = $5
+			OR EXISTS (SELECT 1 FROM item_source s JOIN item i ON i.number = s.number WHERE s.batch = batch.number AND ` + indicator.Among("i.handling", f.Handlings) + `)
+			OR EXISTS (SELECT 1 FROM source_object o WHERE o.batch = batch.number AND o.held = '' AND ` + indicator.Among("o.handling", f.Handlings) + `))`
+		args = append(args, f.Reader)
+	}
 	rows, err := q.QueryContext(ctx, `SELECT `+batchColumns+` FROM batch
-		WHERE ($1 = '' OR source = $1) AND (received < $2 OR $2 = 0) ORDER BY received DESC, id DESC LIMIT $3`,
-		source, sqldb.Time(before), int64(max(1, min(limit, 1000))))
+		WHERE ($1 = '' OR source = $1) AND (received < $2 OR $2 = 0) AND ($4 = '' OR id = $4) AND `+known+`
+		ORDER BY received DESC, id DESC LIMIT $3`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("intake: deliveries: %w", err)
 	}
