@@ -12,7 +12,6 @@ import (
 	"ecs/hub/internal/format/bundle"
 	"ecs/hub/internal/format/list"
 	"ecs/hub/internal/format/misp"
-	"ecs/hub/internal/format/report"
 	"ecs/hub/internal/format/sheet"
 )
 
@@ -35,15 +34,17 @@ func Formats() []string {
 	return out
 }
 
-// opener gives the reader's opener for a batch.
-func opener(b *Batch) (format.Open, error) {
+// opener gives the reader's opener for a batch. A demonstration has reports of
+// names and addresses that documentation uses.
+func opener(b *Batch, demonstration bool) (format.Open, error) {
 	switch b.Format {
 	case STIX:
 		return bundle.Open, nil
 	case MISP:
 		return misp.Open, nil
 	case ReportText:
-		return report.Open, nil
+		o, err := reportOption(b.Mapping, demonstration)
+		return o.Open, err
 	case CSV, XLSX:
 		if b.Mapping == "" {
 			return sheet.Open, nil

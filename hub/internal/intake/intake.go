@@ -47,6 +47,9 @@ type Config struct {
 	MaxRefusals int64
 	// Portion is how many items are committed at once. 0 means 2,000.
 	Portion int
+	// Demonstration takes names and addresses of documentation (RFC 2606, 5737, 3849)
+	// in reports for what they stand for.
+	Demonstration bool
 	// FolderSubmitter is the login under which files of the watched folder are
 	// submitted. Empty means "folder".
 	FolderSubmitter string
@@ -59,7 +62,7 @@ type Delivery struct {
 	Source    string // short name of the source
 	Name      string // the file's name, for people
 	Format    string // see [Formats]
-	Mapping   string // how the columns of a sheet are to be read, JSON of sheet.Mapping; empty: by our own names
+	Mapping   string // how it is to be read: of a sheet JSON of sheet.Mapping, of a report JSON of report.Option; empty: see [Mapping]
 	Submitter string // login of whoever delivers
 }
 
@@ -104,6 +107,8 @@ type Intake struct {
 
 	mu       sync.RWMutex
 	handling map[string]int64 // handlings of committed portions, by text
+
+	behind background
 }
 
 // remember keeps the numbers of handlings that a committed portion used.
@@ -199,6 +204,10 @@ func (in *Intake) Submit(ctx context.Context, d Delivery, r io.Reader, progress 
 		if err != nil {
 			return Report{}, err
 		}
+	}
+	err = in.readBy(ctx, &d, c)
+	if err != nil {
+		return Report{}, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

@@ -118,11 +118,11 @@ func (p *producer) run(ctx context.Context, c *content) error {
 
 // open reads the beginning, and gives the reader of the records.
 func (p *producer) open(r io.Reader) (format.Reader, error) {
-	open, err := opener(&p.batch)
+	open, err := opener(&p.batch, p.in.cfg.Demonstration)
 	if err != nil {
 		return nil, err
 	}
-	return open(r, format.Limits{Record: p.in.cfg.MaxItem, Total: p.in.cfg.MaxBytes})
+	return open(r, p.in.limits())
 }
 
 // next reads one record. One that was committed before is read for what later ones
