@@ -109,6 +109,66 @@ func Derive(ctx context.Context, tx *sql.Tx, it *Item, o Origin, handling int64)
 	return mention(ctx, tx, it, o.Of, handling)
 }
 
+// MaxShadow is how long a shadow run lasts at most, MinShadow at least.
+const (
+	MaxShadow = 24 * time.Hour
+	MinShadow = time.Hour
+)
+
+// beside says why an item that was made of another one, or of which another one is
+// made, may not enter a state; empty when it may. It is pure.
+func beside(it *Item, to State, ev Evidence, now time.Time) string {
+	approval := to == PendingSecond || to == Approved
+	switch {
+	case approval && ev.Counted:
+		return "it is being counted in a shadow run: wait for the result, or stop the run"
+	case ev.Origin.Kind == TearLine && approval && !approved(ev.Decisions, KindConsent):
+		return "an officer of its source has not consented to the tear line"
+	case ev.Origin.Kind == TearLine && approval && !approved(ev.Decisions, KindRead):
+		return "a second reader has not read what is below the tear line"
+	case ev.Origin.Kind == Supersedes && to == Released && ev.OriginState != Superseded:
+		return fmt.Sprintf("it replaces %s, which has to leave in the same act and is %s", ev.Origin.Of, ev.OriginState)
+	case ev.Origin.Kind == Shadow && to == Released && ev.Disagreed > 0:
+		return fmt.Sprintf("%d of its targets have not agreed to shadow runs", ev.Disagreed)
+	case ev.Origin.Kind == Shadow && to == Released && it.ValidUntil.Sub(now) > MaxShadow:
+		return fmt.Sprintf("a shadow run lasts at most %s", MaxShadow)
+	}
+	return ""
+}
+
+// besideOf reads what [beside] looks at.
+func besideOf(ctx context.Context, tx *sql.Tx, it *Item, ev *Evidence) error {
+	var err error
+	ev.Origin, err = OriginOf(ctx, tx, it.ID)
+	if err != nil {
+		return err
+	}
+	if ev.Origin.Kind != "" {
+		err = tx.QueryRowContext(ctx, `SELECT state FROM item WHERE id = $1`, ev.Origin.Of.String()).Scan(&ev.OriginState)
+	}
+	if err == nil && ev.Origin.Kind == Shadow {
+		err = tx.QueryRowContext(ctx, `SELECT count(*) FROM target t WHERE t.item = $1
+			AND NOT EXISTS (SELECT 1 FROM shadow_provider s WHERE s.provider = t.provider)`, it.ID.String()).Scan(&ev.Disagreed)
+	}
+	if err != nil {
+		return fmt.Errorf("indicator: origin of %s: %w", it.ID, err)
+	}
+	ev.Counted, err = Counted(ctx, tx, it.ID)
+	return err
+}
+
+// Counted reports whether an item is being counted in a shadow run that has no
+// result yet.
+func Counted(ctx context.Context, q sqldb.Querier, id contract.ID) (bool, error) {
+	var n int
+	err := q.QueryRowContext(ctx, `SELECT count(*) FROM derivation d JOIN shadow_run r ON r.item = d.item
+		WHERE d.origin = $1 AND d.kind = $2 AND r.closed = 0`, id.String(), Shadow).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("indicator: shadow run of %s: %w", id, err)
+	}
+	return n > 0, nil
+}
+
 // mention writes one mention for each source that named the origin: its newest.
 // References and originals stay with the origin, which is linked.
 func mention(ctx context.Context, tx *sql.Tx, it *Item, origin contract.ID, handling int64) error {

@@ -53,6 +53,11 @@ type Evidence struct {
 	Submitter string // person behind Item.Submitter
 	Editor    string // person behind Item.Editor, or empty
 	Targets   int    // rows of table target
+
+	Origin      Origin // of which item it was made
+	OriginState State  // where that one stands
+	Disagreed   int    // targets of a shadow run that never agreed to one
+	Counted     bool   // it is being counted in a shadow run that has no result yet
 }
 
 // MinJustification is the fewest letters in the justification of a NECESSARY
@@ -143,11 +148,11 @@ func Duties(ev Evidence) error {
 	}
 	names := map[string]string{
 		KindPrivacy: "privacy reviewer", KindFirst: "first approver", KindSecond: "second approver",
-		KindEmergency: "emergency approver", KindRatify: "ratifier",
+		KindEmergency: "emergency approver", KindRatify: "ratifier", KindConsent: "consenting officer",
 	}
 	for _, d := range Standing(ev.Decisions) {
 		part, ok := names[d.Kind]
-		if !ok {
+		if !ok || d.Kind == KindConsent && d.Person == ev.Submitter { // the source's officer brought it
 			continue
 		}
 		err = take(d.Person, part)
@@ -162,6 +167,10 @@ func Duties(ev Evidence) error {
 // moment. It is pure; [Move] calls it after [CanMove].
 func Guard(it *Item, to State, ev Evidence, reason string, now time.Time) error {
 	refuse := func(why string) error { return &GuardError{To: to, Why: why} }
+	why := beside(it, to, ev, now)
+	if why != "" {
+		return refuse(why)
+	}
 	switch to {
 	case Marked:
 		err := CheckDetermination(it.Privacy, it.PrivacyNote)
@@ -211,7 +220,7 @@ func Standing(ds []Decision) []Decision {
 		if !d.Undone.IsZero() || d.Kind == KindUndo {
 			continue
 		}
-		if d.Kind == KindPrivacy {
+		if d.Kind == KindPrivacy { // what the source consented to holds: less of it can only have been left
 			out = slices.DeleteFunc(out, func(o Decision) bool { return o.Kind == KindFirst || o.Kind == KindSecond || o.Kind == KindEmergency })
 		}
 		out = append(out, d)

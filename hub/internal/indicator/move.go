@@ -270,8 +270,14 @@ func evidence(ctx context.Context, tx *sql.Tx, it *Item, to State) (Evidence, er
 		ev.Decisions, err = Decisions(ctx, tx, it.ID)
 	case PendingSecond, Approved:
 		ev, err = People(ctx, tx, it)
+		if err == nil {
+			err = besideOf(ctx, tx, it, &ev)
+		}
 	case Released:
 		err = tx.QueryRowContext(ctx, `SELECT count(*) FROM target WHERE item = $1`, it.ID.String()).Scan(&ev.Targets)
+		if err == nil {
+			err = besideOf(ctx, tx, it, &ev)
+		}
 	}
 	return ev, err
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"ecs/contract"
+	"ecs/hub/internal/policy"
 	"ecs/internal/sqldb"
 )
 
@@ -32,6 +33,9 @@ type Config struct {
 	// Tick is how often Run expires items, and looks for log entries that another
 	// hub on the same database has written; 1 s when zero.
 	Tick time.Duration
+	// Checker checks items that are made of others: with a new pattern they are
+	// refused when it is nil.
+	Checker *policy.Checker
 	// UndoWithin is how long a decision can be taken back; 10 min when zero.
 	UndoWithin time.Duration
 	// Now is the clock; [time.Now] when nil.
@@ -63,6 +67,7 @@ type Desk struct {
 	unsettled map[string]struct{}
 	withheld  map[string]standing // frozen providers from which nothing is left to withhold
 	settled   bool                // all providers were looked at once since the start
+	upheld    map[string]upheld   // by provider
 }
 
 // New makes a desk on the hub's database.
@@ -105,7 +110,7 @@ func New(db *sqldb.DB, cfg Config) (*Desk, error) {
 	return &Desk{
 		db: db, cfg: cfg, rules: string(signed),
 		clock: clock{wall: cfg.Now}, lists: map[string]*follower{},
-		unsettled: map[string]struct{}{}, withheld: map[string]standing{},
+		unsettled: map[string]struct{}{}, withheld: map[string]standing{}, upheld: map[string]upheld{},
 	}, nil
 }
 

@@ -154,8 +154,10 @@ func (w *world) put(t testing.TB, tx *sql.Tx, state indicator.State, source stri
 	it.Handling, err = indicator.Intern(t.Context(), tx, "U TLP:"+strings.ToUpper(it.TLP.String()))
 	must(t, err)
 	must(t, indicator.Insert(t.Context(), tx, &it))
+	mention, err := indicator.Next(t.Context(), tx, "mention", 1)
+	must(t, err)
 	w.exec(t, tx, `INSERT INTO item_source (mention, number, batch, source, place, reference, credibility, confidence, handling, observed, original, at)
-		SELECT $1, $1, number, source, '1', '', 0, -1, $3, 0, '', 0 FROM batch WHERE id = $2`, it.Number, source, it.Handling)
+		SELECT $4, $1, number, source, '1', '', 0, -1, $3, 0, '', 0 FROM batch WHERE id = $2`, it.Number, source, it.Handling, mention)
 	return it.ID
 }
 

@@ -45,7 +45,7 @@ CREATE TABLE shadow_provider (
     at          bigint NOT NULL
 );
 CREATE TABLE shadow_run (
-    item        text PRIMARY KEY REFERENCES item (id), -- the item that is counted
+    item        text PRIMARY KEY REFERENCES item (id), -- the derived item that providers count
     hours       integer NOT NULL,
     started     bigint NOT NULL DEFAULT 0,
     ends        bigint NOT NULL DEFAULT 0,
