@@ -2,7 +2,9 @@ package intake
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -178,19 +180,41 @@ func (s *source) check(now time.Time) error {
 	return &Refused{Code: CodeLapsed, Reason: fmt.Sprintf("the authority of source %s ended on %s: renew it first", s.id, s.until.Format(time.DateOnly))}
 }
 
-// begin finds the batch of these bytes, or makes it under the identifier.
+// reading is a digest of how bytes are read: the same file by another mapping is
+// another delivery.
+func reading(d *Delivery) string {
+	sum := sha256.Sum256([]byte(d.Format + "\n" + d.Mapping))
+	return hex.EncodeToString(sum[:])
+}
+
+// FindBatch finds the delivery of a file that was read in the same way, or is being
+// read. The error wraps [ErrNoBatch] when there is none.
+func FindBatch(ctx context.Context, q sqldb.Querier, d Delivery, digest string) (Batch, error) {
+	b, err := scanBatch(q.QueryRowContext(ctx, `SELECT `+batchColumns+` FROM batch
+		WHERE source = $1 AND digest = $2 AND (reading = $3 OR finished = 0 OR position = 0 AND error <> '')
+		ORDER BY CASE WHEN reading = $3 THEN 0 ELSE 1 END, number LIMIT 1`, d.Source, digest, reading(&d)).Scan)
+	if err != nil {
+		return b, fmt.Errorf("intake: delivery: %w", err)
+	}
+	return b, nil
+}
+
+// begin finds the batch of these bytes, or makes it under the identifier. One that
+// was broken off is gone on with as it was read before.
 func (in *Intake) begin(ctx context.Context, d Delivery, c *content, id string) (Batch, error) {
 	var b Batch
 	err := in.cfg.DB.Write(ctx, func(tx *sql.Tx) error {
 		var err error
-		b, err = scanBatch(tx.QueryRowContext(ctx, `SELECT `+batchColumns+` FROM batch WHERE source = $1 AND digest = $2`, d.Source, c.digest).Scan)
+		b, err = FindBatch(ctx, tx, d, c.digest)
 		if err == nil && !b.Finished.IsZero() && b.Error != "" {
 			b.Finished, b.Error = time.Time{}, ""
+			read := reading(&Delivery{Format: b.Format, Mapping: b.Mapping})
 			if b.Position == 0 { // nothing is there yet that came under another name or was read as another format
 				b.Name, b.Format, b.Mapping, b.Submitter = d.Name, d.Format, d.Mapping, d.Submitter
+				read = reading(&d)
 			}
-			_, err = tx.ExecContext(ctx, `UPDATE batch SET finished = 0, error = '', name = $2, format = $3, submitter = $4, mapping = $5 WHERE id = $1`,
-				b.ID, b.Name, b.Format, b.Submitter, b.Mapping)
+			_, err = tx.ExecContext(ctx, `UPDATE batch SET finished = 0, error = '', name = $2, format = $3, submitter = $4, mapping = $5, reading = $6 WHERE id = $1`,
+				b.ID, b.Name, b.Format, b.Submitter, b.Mapping, read)
 			return err
 		}
 		if !errors.Is(err, ErrNoBatch) {
@@ -204,8 +228,9 @@ func (in *Intake) begin(ctx context.Context, d Delivery, c *content, id string) 
 			Number: number, ID: id, Source: d.Source, Name: d.Name, Format: d.Format, Mapping: d.Mapping, Digest: c.digest, Bytes: c.size,
 			Submitter: d.Submitter, Received: time.Now().UTC().Truncate(time.Microsecond),
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO batch (number, id, source, name, format, mapping, digest, bytes, submitter, received)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, b.Number, b.ID, b.Source, b.Name, b.Format, b.Mapping, b.Digest, b.Bytes, b.Submitter, sqldb.Time(b.Received))
+		_, err = tx.ExecContext(ctx, `INSERT INTO batch (number, id, source, name, format, mapping, digest, reading, bytes, submitter, received)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, b.Number, b.ID, b.Source, b.Name, b.Format, b.Mapping, b.Digest, reading(&d),
+			b.Bytes, b.Submitter, sqldb.Time(b.Received))
 		if err != nil {
 			return err
 		}
