@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"time"
 
 	"ecs/contract"
 	"ecs/hub/internal/access"
@@ -23,11 +21,12 @@ type targetJSON struct {
 // order is what an act on one indicator takes.
 type order struct {
 	Reason        string       `json:"reason"`
+	Code          release.Code `json:"code,omitempty"`          // return, reject and recall only; other when absent
 	Version       int64        `json:"version,omitempty"`       // as it was seen; absent: whatever is there
 	Determination string       `json:"determination,omitempty"` // privacy only
 	Summary       string       `json:"summary,omitempty"`       // privacy, REMOVED only: in the place of what was there
 	Context       string       `json:"context,omitempty"`       // as Summary
-	Targets       []targetJSON `json:"targets,omitempty"`       // second and emergency only
+	Targets       []targetJSON `json:"targets,omitempty"`       // second, extend and emergency only
 	Minutes       int          `json:"minutes,omitempty"`       // emergency only: 1 to 240
 }
 
@@ -45,8 +44,6 @@ type actAnswer struct {
 	Refused  []targetJSON `json:"refused,omitempty"`
 }
 
-var errNoAct = &badRequest{"There is no such act.", "Use privacy, override, first, second, emergency, ratify, return, reject, recall or hold."}
-
 func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	id, err := idOf(r)
 	if err != nil {
@@ -56,12 +53,16 @@ func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (a
 	if err != nil {
 		return nil, err
 	}
+	x, err := actNamed(r.PathValue("act"))
+	if err != nil {
+		return nil, err
+	}
 	var o order
 	err = read(r, &o)
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.do(r.Context(), who, r.PathValue("act"), release.Ref{ID: id, Version: o.Version}, &o)
+	out, err := x.one(a, r.Context(), who, release.Ref{ID: id, Version: o.Version}, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,37 +78,6 @@ func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (a
 		answer.Refused = append(answer.Refused, targetJSON{Provider: t.Provider, Services: t.Services, Reason: t.Reason})
 	}
 	return answer, nil
-}
-
-// do hands one act to the desk, which decides whether it is permitted.
-func (a *api) do(ctx context.Context, who signin.Account, act string, ref release.Ref, o *order) (release.Outcome, error) {
-	var none release.Outcome
-	switch act {
-	case "privacy":
-		if indicator.Determination(o.Determination) == indicator.Removed {
-			return none, a.Desk.Redact(ctx, who, ref, release.Redaction{Summary: o.Summary, Context: o.Context}, o.Reason)
-		}
-		return none, a.Desk.Privacy(ctx, who, ref, indicator.Determination(o.Determination), o.Reason)
-	case "override":
-		return none, a.Desk.Override(ctx, who, ref, o.Reason)
-	case "first":
-		return none, a.Desk.First(ctx, who, ref, o.Reason)
-	case "second":
-		return a.Desk.Second(ctx, who, ref, o.Reason, targetsOf(o.Targets))
-	case "emergency":
-		return a.Desk.Emergency(ctx, who, ref, o.Reason, targetsOf(o.Targets), time.Duration(min(o.Minutes, 1<<20))*time.Minute)
-	case "ratify":
-		return none, a.Desk.Ratify(ctx, who, ref, o.Reason)
-	case "return":
-		return none, a.Desk.Return(ctx, who, ref, o.Reason)
-	case "reject":
-		return none, a.Desk.Reject(ctx, who, ref, o.Reason)
-	case "recall":
-		return none, a.Desk.Recall(ctx, who, ref, o.Reason)
-	case "hold":
-		return none, a.Desk.Hold(ctx, who, ref, o.Reason)
-	}
-	return none, errNoAct
 }
 
 // bulkOrder is an act on many indicators: those of ids, or those that a filter
@@ -135,8 +105,12 @@ type bulkAnswer struct {
 }
 
 func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	x, err := actNamed(r.PathValue("act"))
+	if err != nil {
+		return nil, err
+	}
 	var o bulkOrder
-	err := read(r, &o)
+	err = read(r, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -148,34 +122,7 @@ func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (
 	long := web.NewPatience(w)
 	progress := func(int, int) { long.Progress() }
 	progress(0, len(ids))
-	var b release.Bulk
-	switch act := r.PathValue("act"); act {
-	case "first":
-		b, err = a.Desk.FirstAll(r.Context(), who, ids, o.Reason, progress)
-	case "second":
-		b, err = a.Desk.SecondAll(r.Context(), who, ids, o.Reason, targetsOf(o.Targets), progress)
-	case "recall":
-		b, err = a.Desk.RecallAll(r.Context(), who, ids, o.Reason, progress)
-	default: // no bulk form at the desk: one after the other
-		for i, id := range ids {
-			if i%100 == 0 {
-				progress(i, len(ids))
-			}
-			_, one := a.do(r.Context(), who, act, release.Ref{ID: id}, &o.order)
-			_, known := access.Explain(one)
-			switch {
-			case one == nil:
-				b.Done++
-			case !known || errors.Is(one, release.ErrRole) || errors.Is(one, release.ErrReason):
-				return nil, one
-			default:
-				b.Failed++
-				if len(b.Failures) < release.MaxReported {
-					b.Failures = append(b.Failures, release.Failure{ID: id, Err: one})
-				}
-			}
-		}
-	}
+	b, err := x.all(a, r.Context(), who, ids, &o.order, progress)
 	if err != nil {
 		return nil, err
 	}

@@ -44,71 +44,52 @@ func New(cfg Config) http.Handler {
 	}
 	a := &api{cfg}
 	mux := http.NewServeMux()
-	handle := func(pattern string, what access.What, h handler) { mux.HandleFunc(pattern, a.serve(what, h)) }
-	handle("GET /api/v1/me", "", a.me)
-	handle("GET /api/v1/status", "", a.status)
-	handle("POST /api/v1/batches", access.Deliver, a.submit)
-	handle("GET /api/v1/batches", access.Deliveries, a.batches)
-	handle("GET /api/v1/batches/{id}", access.Deliveries, a.batch)
-	handle("GET /api/v1/batches/{id}/refusals", access.Deliveries, a.refusals)
-	handle("GET /api/v1/items", access.Indicators, a.items)
-	handle("GET /api/v1/items/{id}", access.Indicators, a.item)
-	handle("POST /api/v1/items/{id}/{act}", access.Indicators, a.act)
-	handle("POST /api/v1/bulk/{act}", access.Indicators, a.bulk)
-	handle("GET /api/v1/sources", access.Deliveries, a.sources)
-	handle("PUT /api/v1/sources/{id}", "", a.putSource)
-	handle("GET /api/v1/providers", access.Providers, a.providers)
-	handle("POST /api/v1/providers", access.Providers, a.register)
-	handle("GET /api/v1/providers/{id}", access.Providers, a.provider)
-	handle("POST /api/v1/providers/{id}/state", access.Providers, a.move)
-	handle("POST /api/v1/providers/{id}/withdraw", access.Providers, a.withdraw)
-	handle("POST /api/v1/providers/{id}/accreditation", access.Providers, a.accredit)
-	handle("POST /api/v1/providers/{id}/tokens", access.Providers, a.token)
-	handle("GET /api/v1/providers/{id}/nodes", access.Providers, a.nodes)
-	handle("POST /api/v1/providers/{id}/nodes/{serial}/revoke", access.Providers, a.revoke)
-	handle("GET /api/v1/providers/{id}/ledger", access.Providers, a.ledger)
-	handle("GET /api/v1/providers/{id}/reconcile", access.Providers, a.reconcile)
-	handle("GET /api/v1/providers/{id}/in-force", access.Providers, a.inForce)
-	handle("GET /api/v1/sectors", access.Coverage, a.sectors)
-	handle("GET /api/v1/feedback", access.Feedback, a.feedback)
-	handle("GET /api/v1/feedback/windows", access.Feedback, a.windows)
-	handle("GET /api/v1/feedback/refusals", access.Feedback, a.feedbackRefusals)
-	handle("GET /api/v1/audit", access.Audit, a.audit)
-	handle("POST /api/v1/audit/verify", access.Audit, a.verify)
+	// The routes are in routes.go: a feature adds a line there and says in its own file
+	// what it answers.
+	routes := a.routes()
+	for i := range routes {
+		r := &routes[i]
+		mux.HandleFunc(r.Method+" "+prefix+r.Path, a.serve(r))
+	}
+	mux.HandleFunc("GET "+prefix+"/openapi.json", serveDocument(document(routes, newSchemas())))
+	mux.HandleFunc("GET "+prefix+"/{$}", serveOverview(routes))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, access.Explanation{
 			Status: http.StatusNotFound, Code: "no-such-address", Title: "No such address",
-			Detail: r.Method + " " + r.URL.Path + " is not part of the API.", Next: "See docs/formats/api.md for the addresses and their methods.",
+			Detail: r.Method + " " + r.URL.Path + " is not part of the API.", Next: "GET /api/v1/ lists the addresses and their methods.",
 		})
 	})
 	return mux
 }
 
-// handler answers with a value for JSON, or an error.
-type handler func(w http.ResponseWriter, r *http.Request, who signin.Account) (any, error)
-
 // serve asks for the right to see, calls the handler, and writes what it gives.
-func (a *api) serve(what access.What, h handler) http.HandlerFunc {
+func (a *api) serve(to *route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, ok := signin.From(r.Context())
 		if !ok {
 			problem(w, access.Explanation{Status: http.StatusUnauthorized, Code: "sign-in", Title: "Sign in first", Detail: "Nobody is signed in.", Next: "Send login and password by HTTP Basic."})
 			return
 		}
-		if what != access.Deliver {
+		if !to.Free {
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		}
 		var err error
-		if what != "" {
-			err = access.Enter(r.Context(), a.DB, who, what)
+		if to.Sees != "" {
+			err = access.Enter(r.Context(), a.DB, who, to.Sees)
 		}
 		var out any
 		if err == nil {
-			out, err = h(w, r, who)
+			out, err = to.do(w, r, who)
 		}
 		if err != nil {
 			a.fail(w, r, err)
 			return
+		}
+		if _, done := out.(written); done {
+			return
+		}
+		if x, has := out.(tagged); has {
+			w.Header().Set("ETag", x.etag())
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(out) // the caller went away: nothing to be done

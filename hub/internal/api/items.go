@@ -99,6 +99,13 @@ func (n *narrowing) filter(ctx context.Context, q sqldb.Querier, who signin.Acco
 	return f, err
 }
 
+type itemPage struct {
+	Total int64      `json:"total"`
+	More  bool       `json:"more,omitempty"` // there are more than total: no further is counted
+	Items []itemJSON `json:"items"`
+	Next  string     `json:"next,omitempty"` // for "after"
+}
+
 func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	q := r.URL.Query()
 	n := narrowing{Text: q.Get("q"), States: q["state"], Provider: q.Get("provider"), Source: q.Get("source"), Batch: q.Get("batch"), Kind: q.Get("kind")}
@@ -124,12 +131,7 @@ func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) 
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		Total int64      `json:"total"`
-		More  bool       `json:"more,omitempty"` // there are more than total: no further is counted
-		Items []itemJSON `json:"items"`
-		Next  string     `json:"next,omitempty"` // for "after"
-	}{Total: total, More: more, Items: []itemJSON{}}
+	out := itemPage{Total: total, More: more, Items: []itemJSON{}}
 	for i := range list {
 		out.Items = append(out.Items, itemOf(who, &list[i]))
 	}
