@@ -27,6 +27,7 @@ import (
 	"ecs/hub/internal/feedback"
 	"ecs/hub/internal/inbox"
 	"ecs/hub/internal/intake"
+	"ecs/hub/internal/people"
 	"ecs/hub/internal/policy"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
@@ -172,8 +173,9 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, err
 	}
-	people := signin.New(h.db, signin.Config{
-		Cookie: "ecs-hub", Secure: tlsConsole != nil, Public: console.Public, Page: page, Effective: access.Effective(h.db),
+	register := people.New(people.Config{DB: h.db, Log: log})
+	staff := signin.New(h.db, signin.Config{
+		Cookie: "ecs-hub", Secure: tlsConsole != nil, Public: console.Public, Page: page, Effective: effective(register, h.db),
 	})
 	counts, err := feedback.New(h.db, feedback.Config{Rules: cfg.rules(), Log: log})
 	if err != nil {
@@ -181,13 +183,13 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	}
 	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Log: log})
 	pages, err := console.New(console.Config{
-		Site: site, Accounts: people, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, API: calls, Log: log,
+		Site: site, Accounts: staff, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, People: register, API: calls, Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	box, err := inbox.New(inbox.Config{
-		DB: h.db, Intake: in, Authenticate: officer(people), Spool: filepath.Join(cfg.Data, "pushed"), Log: log,
+		DB: h.db, Intake: in, Authenticate: officer(staff), Spool: filepath.Join(cfg.Data, "pushed"), Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -217,7 +219,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 
 	if cfg.Metrics != "" {
 		all := prometheus.NewRegistry()
-		all.MustRegister(in.Collector(), people, nodes, feeds.Collector(), box.Collector())
+		all.MustRegister(in.Collector(), staff, nodes, feeds.Collector(), box.Collector())
 		h.metrics = httpd.New(httpd.Config{Name: "metrics", Address: cfg.Metrics, Handler: promhttp.HandlerFor(all, promhttp.HandlerOpts{})})
 		h.group.Add("metrics", h.metrics.Run)
 	}
@@ -228,7 +230,10 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 		var err error
 		err = access.Prepare(ctx, h.db, holds)
 		if err == nil {
-			h.passwords, err = accounts(ctx, people, cfg.Accounts)
+			h.passwords, err = accounts(ctx, staff, cfg.Accounts)
+			if err == nil {
+				err = register.Bootstrap(ctx, listed(cfg.Accounts))
+			}
 		}
 		if err == nil {
 			err = clearances(ctx, h.db, cfg.Accounts)
@@ -260,9 +265,9 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 }
 
 // officer says for which source an officer's request speaks.
-func officer(people *signin.Service) func(r *http.Request) (source, login string, ok bool) {
+func officer(staff *signin.Service) func(r *http.Request) (source, login string, ok bool) {
 	return func(r *http.Request) (string, string, bool) {
-		a, err := people.Basic(r)
+		a, err := staff.Basic(r)
 		if err != nil || !a.Has("gfi_officer") || a.Scope == "" {
 			return "", "", false
 		}
@@ -314,10 +319,10 @@ func consoleTLS(cfg Config) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}}, nil
 }
 
-func accounts(ctx context.Context, people *signin.Service, list []Account) ([]Password, error) {
+func accounts(ctx context.Context, staff *signin.Service, list []Account) ([]Password, error) {
 	var out []Password
 	for _, a := range list {
-		password, err := people.Create(ctx, signin.Account{Login: a.Login, Person: a.Person, Roles: a.Roles, Scope: a.Scope})
+		password, err := staff.Create(ctx, signin.Account{Login: a.Login, Person: a.Person, Roles: a.Roles, Scope: a.Scope})
 		if errors.Is(err, signin.ErrExists) {
 			continue
 		}
@@ -327,6 +332,27 @@ func accounts(ctx context.Context, people *signin.Service, list []Account) ([]Pa
 		out = append(out, Password{Login: a.Login, Person: a.Person, Password: password, Roles: a.Roles})
 	}
 	return out, nil
+}
+
+// effective gives what an account counts for now: the roles that are granted, and
+// the clearance.
+func effective(register *people.Register, db *sqldb.DB) func(context.Context, signin.Account) (signin.Account, error) {
+	cleared := access.Effective(db)
+	return func(ctx context.Context, a signin.Account) (signin.Account, error) {
+		a, err := register.Effective(ctx, a)
+		if err != nil {
+			return a, err
+		}
+		return cleared(ctx, a)
+	}
+}
+
+func listed(list []Account) []signin.Account {
+	out := make([]signin.Account, len(list))
+	for i, a := range list {
+		out[i] = signin.Account{Login: a.Login, Person: a.Person, Roles: a.Roles, Scope: a.Scope}
+	}
+	return out
 }
 
 // clearances brings those of the configuration's accounts up to date.
@@ -416,4 +442,16 @@ func ChangeAccount(ctx context.Context, cfg Config, login, change string) (passw
 	}
 	defer func() { _ = db.Close() }()
 	return signin.New(db, signin.Config{}).Change(ctx, login, change)
+}
+
+// Recertify reviews what an account holds and renews its person's training, in the
+// name of two people: for whoever runs the machine, when nobody is left who could
+// by the console. The audit log has both names.
+func Recertify(ctx context.Context, cfg Config, login string, persons [2]string) error {
+	db, err := store.Open(ctx, cfg.database())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return people.New(people.Config{DB: db}).Recertify(ctx, login, persons)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -12,13 +13,14 @@ import (
 
 type hubCmd struct {
 	Run     hubRunCmd     `cmd:"" default:"withargs" help:"Run the hub (the default)."`
-	Account hubAccountCmd `cmd:"" help:"Reset a password, or shut an account out."`
+	Account hubAccountCmd `cmd:"" help:"Reset a password, shut an account out, or recertify its roles."`
 }
 
 type hubAccountCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file, see docs/operations/hub.md."`
-	Change string `arg:"" enum:"reset,disable,enable" help:"reset, disable or enable."`
-	Login  string `arg:"" help:"The account."`
+	Change string   `arg:"" enum:"reset,disable,enable,recertify" help:"reset, disable, enable or recertify."`
+	Login  string   `arg:"" help:"The account."`
+	Person []string `help:"The two people in whose name an account is recertified; give it twice. Use it when nobody is left who could review roles by the console."`
 }
 
 // Run changes an account.
@@ -27,6 +29,13 @@ func (c *hubAccountCmd) Run(ctx context.Context) error {
 	err := config.Load(c.Config, &cfg)
 	if err != nil {
 		return err
+	}
+	if c.Change == "recertify" {
+		if len(c.Person) != 2 {
+			return errors.New("name two people: --person 'Ana Silva' --person 'Rob Stone'")
+		}
+		err = hub.Recertify(ctx, cfg, c.Login, [2]string(c.Person))
+		return changed(c.Login, "recertifie", "", err)
 	}
 	password, err := hub.ChangeAccount(ctx, cfg, c.Login, c.Change)
 	return changed(c.Login, c.Change, password, err)

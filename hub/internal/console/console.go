@@ -8,6 +8,7 @@ import (
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/feedback"
 	"ecs/hub/internal/intake"
+	"ecs/hub/internal/people"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
 	"ecs/internal/signin"
@@ -24,6 +25,7 @@ type Config struct {
 	Program  *program.Program
 	Intake   *intake.Intake
 	Feedback *feedback.Ledger
+	People   *people.Register // nil: roles are not kept here, and there is no page of them
 	API      http.Handler // what answers below /api/, behind the same sign-in
 	Log      *slog.Logger
 	Now      func() time.Time // time.Now when nil
@@ -77,6 +79,10 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	mux.HandleFunc("GET /audit", c.see(access.Audit, log.List))
 	mux.HandleFunc("POST /audit/verify", c.see(access.Audit, log.Verify))
+	if c.People != nil {
+		mux.HandleFunc("GET /people", c.people)
+		mux.HandleFunc("POST /people/{act}", c.grant)
+	}
 	mux.HandleFunc("/", c.missing)
 
 	all := http.NewServeMux()
@@ -147,6 +153,9 @@ func (c *console) page(r *http.Request, section string) *web.Page {
 	add(access.Providers, "Providers", "/providers", "connect_without_contact", 0)
 	add(access.Feedback, "Feedback", "/feedback", "forum", 0)
 	add(access.Audit, "Audit log", "/audit", "history", 0)
+	if c.People != nil {
+		p.Nav = append(p.Nav, web.NavItem{Text: "People", Href: "/people", Icon: "people"})
+	}
 	return p
 }
 
@@ -187,6 +196,14 @@ var sentences = map[string]string{
 	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
 	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
 	"delivered": "The delivery is taken in.",
+
+	"people-request":   "Asked for. Another person has to approve it.",
+	"people-delegate":  "The delegation waits for another person’s approval.",
+	"people-emergency": "Asked for. It counts when another person has approved it; the auditor will be told.",
+	"people-approve":   "Approved: the role counts from now on, as far as its holder’s training is good.",
+	"people-revoke":    "The role is taken away.",
+	"people-review":    "Reviewed.",
+	"people-train":     "The training is recorded.",
 }
 
 // option is one choice of a select field.

@@ -29,6 +29,12 @@ type served struct {
 
 func serve(t *testing.T) served {
 	t.Helper()
+	return serveWith(t, func(*hubtest.Hub, *Config) {})
+}
+
+// serveWith is serve with a changed configuration.
+func serveWith(t *testing.T, change func(*hubtest.Hub, *Config)) served {
+	t.Helper()
 	site := web.Site{House: "hub", Name: "ECS Hub", Owner: "Sample Program", Demonstration: true, Version: "test"}
 	var h *hubtest.Hub
 	page, err := web.SignInPage(site, discard)
@@ -37,7 +43,9 @@ func serve(t *testing.T) served {
 	}
 	h = hubtest.New(t, signin.Config{Cookie: "h", Page: page, Public: Public})
 	h.Furnish(t)
-	handler, err := New(Config{Site: site, Accounts: h.Accounts, DB: h.DB, Desk: h.Desk, Program: h.Program, Intake: h.Intake, Feedback: h.Feedback, Log: h.Log})
+	cfg := Config{Site: site, Accounts: h.Accounts, DB: h.DB, Desk: h.Desk, Program: h.Program, Intake: h.Intake, Feedback: h.Feedback, Log: h.Log}
+	change(h, &cfg)
+	handler, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
