@@ -74,10 +74,12 @@ func Get(ctx context.Context, q sqldb.Querier, id contract.ID) (Item, error) {
 // Filter narrows a listing. The zero value lists everything, oldest first, 100
 // at a time.
 type Filter struct {
-	States   []State // any of these; empty for all
-	Value    string  // exactly this canonical value
-	Text     string  // part of the value, or of the identifier; case does not count
-	Pivot    string  // neighbors that share this, see [Pivot]
+	States []State // any of these; empty for all
+	Value  string  // exactly this canonical value
+	// Text is a whole identifier, or a whole value however it is spelled: both have an
+	// index. For parts of values and for words see hub/internal/search.
+	Text     string
+	Pivot    string // neighbors that share this, see [Pivot]
 	Category *contract.Category
 	TLP      *contract.TLP
 	Provider string          // in force there now: loaded and not yet removed
@@ -207,8 +209,13 @@ func (f *Filter) conditions(w *where) {
 		w.and("tlp = " + w.arg(int64(*f.TLP)))
 	}
 	if f.Text != "" {
-		t := w.arg("%" + likeEscape.Replace(strings.ToLower(f.Text)) + "%")
-		w.and(`(lower(value) LIKE ` + t + ` ESCAPE '\' OR id LIKE ` + t + ` ESCAPE '\')`)
+		spelled := f.Text
+		a, err := observable.FromValue(f.Text)
+		if err == nil {
+			spelled = a.Value
+		}
+		text, low, value := w.arg(f.Text), w.arg(strings.ToLower(f.Text)), w.arg(spelled)
+		w.and(`number IN (SELECT number FROM item WHERE value IN (` + text + `, ` + low + `, ` + value + `) UNION SELECT number FROM item WHERE id = ` + low + `)`)
 	}
 	if f.Kind != observable.None {
 		w.and("kind = " + w.arg(f.Kind.String()))
@@ -225,8 +232,6 @@ func (f *Filter) conditions(w *where) {
 			w.arg(f.Batch) + "))")
 	}
 }
-
-var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // where builds the conditions of a query and numbers its arguments.
 type where struct {
