@@ -181,7 +181,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, err
 	}
-	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Log: log})
+	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, People: register, Log: log})
 	pages, err := console.New(console.Config{
 		Site: site, Accounts: staff, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, People: register, API: calls, Log: log,
 	})

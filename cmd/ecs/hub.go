@@ -17,7 +17,7 @@ type hubCmd struct {
 }
 
 type hubAccountCmd struct {
-	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file, see docs/operations/hub.md."`
+	Config string   `short:"c" required:"" type:"existingfile" help:"Configuration file, see docs/operations/hub.md."`
 	Change string   `arg:"" enum:"reset,disable,enable,recertify" help:"reset, disable, enable or recertify."`
 	Login  string   `arg:"" help:"The account."`
 	Person []string `help:"The two people in whose name an account is recertified; give it twice. Use it when nobody is left who could review roles by the console."`

@@ -13,6 +13,7 @@ import (
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/feedback"
 	"ecs/hub/internal/intake"
+	"ecs/hub/internal/people"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
 	"ecs/internal/signin"
@@ -26,6 +27,7 @@ type Config struct {
 	Program  *program.Program
 	Intake   *intake.Intake
 	Feedback *feedback.Ledger
+	People   *people.Register // nil: roles are not kept here
 	Log      *slog.Logger
 	Now      func() time.Time // time.Now when nil
 }
@@ -96,6 +98,11 @@ func (a *api) serve(to *route) http.HandlerFunc {
 	}
 }
 
+// toldError is an error whose words are chosen already.
+type toldError struct{ access.Explanation }
+
+func (e *toldError) Error() string { return e.Detail }
+
 // badRequest is a request that cannot be understood.
 type badRequest struct{ detail, next string }
 
@@ -107,7 +114,12 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 		problem(w, access.Explanation{Status: http.StatusBadRequest, Code: "bad-request", Title: "The request cannot be understood", Detail: bad.detail, Next: bad.next})
 		return
 	}
-	x, ok := access.Explain(err)
+	var told *toldError
+	if errors.As(err, &told) {
+		problem(w, told.Explanation)
+		return
+	}
+	x, ok := explain(err)
 	if !ok {
 		a.Log.ErrorContext(r.Context(), "API request failed", slog.Any("path", r.URL.Path), slog.Any("error", err))
 	}

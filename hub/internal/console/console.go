@@ -26,7 +26,7 @@ type Config struct {
 	Intake   *intake.Intake
 	Feedback *feedback.Ledger
 	People   *people.Register // nil: roles are not kept here, and there is no page of them
-	API      http.Handler // what answers below /api/, behind the same sign-in
+	API      http.Handler     // what answers below /api/, behind the same sign-in
 	Log      *slog.Logger
 	Now      func() time.Time // time.Now when nil
 }

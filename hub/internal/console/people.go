@@ -150,7 +150,7 @@ func (c *console) grant(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	c.showPeople(w, r, x.Status, []web.Problem{{Text: x.Text}})
+	c.showPeople(w, r, x.Status, []web.Problem{{Text: x.Text + " " + x.Next}})
 }
 
 // day reads a date, whose last moment is meant; empty is the zero time.

@@ -10,7 +10,8 @@ import (
 type Explanation struct {
 	Status int    // of HTTP
 	Code   string // stable, for programs
-	Text   string // one or two sentences: what is wrong, what to do
+	Text   string // one sentence: what is wrong
+	Next   string // what to do
 }
 
 var explanations = []struct {
@@ -32,8 +33,8 @@ func Explain(err error) (x Explanation, known bool) {
 	for _, e := range explanations {
 		if errors.Is(err, e.err) {
 			text := strings.ReplaceAll(err.Error(), "people: ", "")
-			text = strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + ". " + e.next
-			return Explanation{Status: e.status, Code: e.code, Text: text}, true
+			text = strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+			return Explanation{Status: e.status, Code: e.code, Text: text, Next: e.next}, true
 		}
 	}
 	return Explanation{}, false
