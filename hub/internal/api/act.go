@@ -62,9 +62,13 @@ func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (a
 	if err != nil {
 		return nil, err
 	}
-	out, err := x.one(a, r.Context(), who, release.Ref{ID: id, Version: o.Version}, &o)
+	seen, err := matched(r, o.Version)
 	if err != nil {
 		return nil, err
+	}
+	out, err := x.one(a, r.Context(), who, release.Ref{ID: id, Version: seen}, &o)
+	if err != nil {
+		return nil, precondition(r, err)
 	}
 	it, err := access.Item(r.Context(), a.DB, who, id)
 	if err != nil {
@@ -128,7 +132,7 @@ func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (
 	}
 	out := bulkAnswer{Done: b.Done, Failed: b.Failed, Failures: []failureJSON{}, Refused: b.Refused}
 	for _, f := range b.Failures {
-		x, _ := access.Explain(f.Err) // of an unknown error it says nothing but that it failed
+		x, _ := explain(f.Err) // of an unknown error it says nothing but that it failed
 		out.Failures = append(out.Failures, failureJSON{f.ID, x.Code, x.Detail})
 	}
 	return out, nil

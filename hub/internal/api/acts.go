@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"ecs/contract"
-	"ecs/hub/internal/access"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/release"
 	"ecs/internal/signin"
@@ -138,7 +137,7 @@ func (x *act) all(a *api, ctx context.Context, who signin.Account, ids []contrac
 			progress(i, len(ids))
 		}
 		out, err := x.one(a, ctx, who, release.Ref{ID: id}, o)
-		_, known := access.Explain(err)
+		_, known := explain(err)
 		switch {
 		case err == nil:
 			b.Done++

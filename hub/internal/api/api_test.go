@@ -17,6 +17,9 @@ import (
 	"ecs/internal/signin"
 )
 
+// validate, when it is there, holds an exchange against the OpenAPI document.
+var validate func(t *testing.T, r *http.Request, body []byte, got *http.Response, answer []byte)
+
 type served struct {
 	*hubtest.Hub
 	url string
@@ -39,6 +42,11 @@ func (s served) call(t *testing.T, login, method, path, body string, into any) i
 		t.Fatal(err)
 	}
 	r.SetBasicAuth(login, s.Passwords[login])
+	if strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", "application/json")
+	} else if body != "" {
+		r.Header.Set("Content-Type", "application/octet-stream")
+	}
 	got, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +55,9 @@ func (s served) call(t *testing.T, login, method, path, body string, into any) i
 	b, err := io.ReadAll(got.Body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if validate != nil {
+		validate(t, r, []byte(body), got, b)
 	}
 	want := "application/json"
 	if got.StatusCode >= 400 {
@@ -420,5 +431,83 @@ func TestSourcesAreChangedByThoseWhoMay(t *testing.T) {
 	}
 	if got := s.call(t, "ann", http.MethodPut, "/api/v1/sources/elm", body, nil); got != http.StatusOK {
 		t.Errorf("by an analyst: status %d, want 200", got)
+	}
+}
+
+// The entity tag is the version: an act on what somebody else changed meanwhile is
+// refused, and the one that is refused learns by 412 that it was its own condition.
+func TestIfMatch(t *testing.T) {
+	s := serve(t)
+	it := s.Find(t, "first.example")
+	path := "/api/v1/items/" + it.ID.String()
+	send := func(login, method, path, tag string) (int, string) {
+		t.Helper()
+		body := ""
+		if method == http.MethodPost {
+			body = `{"reason":"` + hubtest.Why + `"}`
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth(login, s.Passwords[login])
+		if tag != "" {
+			r.Header.Set("If-Match", tag)
+		}
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = got.Body.Close()
+		return got.StatusCode, got.Header.Get("ETag")
+	}
+	_, tag := send("ann", http.MethodGet, path, "")
+	if tag != fmt.Sprintf("%q", fmt.Sprint(it.Version)) {
+		t.Errorf("ETag %s, version %d", tag, it.Version)
+	}
+	for _, x := range []struct {
+		act, tag string
+		want     int
+	}{
+		{"first", `"0"`, 400}, {"first", "7", 400}, {"first", `W/"7"`, 400},
+		{"first", `"999"`, 412},
+		{"first", tag, 200},
+		{"return", tag, 412},
+		{"return", "*", 200},
+	} {
+		status, after := send("ann", http.MethodPost, path+"/"+x.act, x.tag)
+		if status != x.want {
+			t.Errorf("%s with If-Match %s: status %d, want %d", x.act, x.tag, status, x.want)
+		}
+		if status == http.StatusOK && (after == "" || after == tag) {
+			t.Errorf("%s: ETag %s afterwards, before it was %s", x.act, after, tag)
+		}
+	}
+}
+
+// What was decided in error is taken back by the same person; reason codes are a
+// closed list.
+func TestUndoAndReasonCodes(t *testing.T) {
+	s := serve(t)
+	path := "/api/v1/items/" + s.Find(t, "first.example").ID.String()
+	for _, x := range []struct {
+		login, act, body string
+		want             int
+	}{
+		{"ann", "reject", `{"reason":"` + hubtest.Why + `","code":"nonsense"}`, 422},
+		{"ann", "reject", `{"reason":"","code":"false-positive"}`, 200},
+		{"rita", "undo", `{"reason":"` + hubtest.Why + `"}`, 409},
+		{"ann", "undo", `{"reason":"` + hubtest.Why + `"}`, 200},
+		{"ann", "first", `{"reason":"` + hubtest.Why + `"}`, 200},
+	} {
+		var raw json.RawMessage
+		if got := s.call(t, x.login, http.MethodPost, path+"/"+x.act, x.body, &raw); got != x.want {
+			t.Errorf("%s by %s with %s: status %d, want %d: %s", x.act, x.login, x.body, got, x.want, raw)
+		}
+	}
+	var bulk bulkAnswer
+	body := `{"filter":{"states":["PENDING_FIRST"]},"code":"duplicate","reason":""}`
+	if got := s.call(t, "ann", http.MethodPost, "/api/v1/bulk/return", body, &bulk); got != 200 || bulk.Done == 0 {
+		t.Errorf("bulk return: status %d, %+v", got, bulk)
 	}
 }
