@@ -106,7 +106,13 @@ func Derive(ctx context.Context, tx *sql.Tx, it *Item, o Origin, handling int64)
 	if err != nil {
 		return fmt.Errorf("indicator: derive %s: %w", it.ID, err)
 	}
-	return mention(ctx, tx, it, o.Of, handling)
+	err = mention(ctx, tx, it, o.Of, handling)
+	if err != nil || o.Kind != TearLine {
+		return err
+	}
+	// Where it stood in the delivery, and how sure and how late it was, is above the line.
+	_, err = tx.ExecContext(ctx, `UPDATE item_source SET place = '', credibility = 0, confidence = -1, observed = 0 WHERE number = $1`, it.Number)
+	return err
 }
 
 // MaxShadow is how long a shadow run lasts at most, MinShadow at least.

@@ -185,7 +185,7 @@ func one(ctx context.Context, tx *sql.Tx, each func(contract.ID) error, id contr
 // own reports whether an error is about the item and not about the database.
 func own(err error) bool {
 	for _, e := range []error{
-		ErrSamePerson, ErrRole, ErrReason, ErrUndo, ErrVersion, ErrState, ErrFindings, ErrPersonal, ErrLife, ErrNoTarget, errObject,
+		ErrSamePerson, ErrRole, ErrReason, ErrUndo, ErrTear, ErrText, ErrVersion, ErrState, ErrFindings, ErrPersonal, ErrLife, ErrNoTarget, errObject,
 		indicator.ErrNotFound, indicator.ErrVersion, indicator.ErrPurged, indicator.ErrTaken,
 	} {
 		if errors.Is(err, e) {

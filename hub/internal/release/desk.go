@@ -146,6 +146,10 @@ func (d *Desk) tick(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("release: withhold from providers", slog.Any("error", err))
 	}
+	err = d.raise(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: raise clocks", slog.Any("error", err))
+	}
 	err = d.settle(ctx)
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("release: settle receipts", slog.Any("error", err))

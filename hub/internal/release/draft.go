@@ -75,7 +75,7 @@ func (d *Desk) draft(ctx context.Context, tx *sql.Tx, acct signin.Account, origi
 	if err != nil {
 		return err
 	}
-	found, err := d.examine(ctx, tx, origin, it, now)
+	found, err := d.examine(ctx, tx, origin, it, o.Kind, now)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func fit(it *indicator.Item, h marking.Handling, now time.Time) error {
 }
 
 // examine compiles and checks an item that is to be made of another one.
-func (d *Desk) examine(ctx context.Context, tx *sql.Tx, origin, it *indicator.Item, now time.Time) ([]indicator.Finding, error) {
+func (d *Desk) examine(ctx context.Context, tx *sql.Tx, origin, it *indicator.Item, kind string, now time.Time) ([]indicator.Finding, error) {
 	c, err := observable.Compile(it.Pattern)
 	var unseen *observable.Unobservable
 	if err != nil && (it.Pattern != origin.Pattern || !errors.As(err, &unseen)) {
@@ -172,7 +172,8 @@ func (d *Desk) examine(ctx context.Context, tx *sql.Tx, origin, it *indicator.It
 			return nil, err
 		}
 		for _, f := range old {
-			if !indicator.IsPrivacy(f.Code) {
+			// What was found about sources stays above a tear line.
+			if !indicator.IsPrivacy(f.Code) && (kind != indicator.TearLine || strings.HasPrefix(f.Code, "V")) {
 				f.At = now // whoever overrode it for the origin did not for this one
 				found = append(found, f)
 			}

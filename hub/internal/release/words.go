@@ -41,6 +41,9 @@ var (
 	// ErrUndo means that the decision cannot be taken back any more, or not by this
 	// person.
 	ErrUndo = errors.New("release: this cannot be taken back")
+	// ErrTear means that something above the tear line would be below it, or that the
+	// markings permit none.
+	ErrTear = errors.New("release: the tear line does not hold")
 	// ErrAck means that a receipt cannot be believed and changed nothing.
 	ErrAck = errors.New("release: the receipt is refused")
 )
