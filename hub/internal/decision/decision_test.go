@@ -138,6 +138,14 @@ var (
 	clearances = []string{"U TLP:CLEAR", "U TLP:AMBER", "C TLP:RED", "S//SI TLP:RED", "TS//SI/TK REL USA TLP:RED", "U REL USA TLP:GREEN"}
 )
 
+// mostly draws the first value, so that not everything is denied for several reasons.
+func mostly[T any](r *rapid.T, name string, values ...T) T {
+	if rapid.IntRange(0, 7).Draw(r, name+"?") > 0 {
+		return values[0]
+	}
+	return rapid.SampledFrom(values).Draw(r, name)
+}
+
 func objects(t testing.TB) *rapid.Generator[Object] {
 	return rapid.Custom(func(r *rapid.T) Object {
 		words := rapid.SampledFrom(handlings).Draw(r, "handling")
@@ -145,16 +153,13 @@ func objects(t testing.TB) *rapid.Generator[Object] {
 		if words != "" {
 			h = parse(t, words)
 		}
-		at := func(name string) time.Time {
-			return now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(r, name)) * time.Hour)
-		}
-		states := append([]indicator.State{indicator.Released, indicator.InForce, indicator.Approved, indicator.Released, ""}, indicator.States...)
 		return Object{
-			State: rapid.SampledFrom(states).Draw(r, "state"), Handling: h,
-			Services: contract.Services(rapid.IntRange(0, 7).Draw(r, "observable")),
-			Enforce:  rapid.Bool().Draw(r, "enforce"), Display: rapid.Bool().Draw(r, "display"), Notify: rapid.Bool().Draw(r, "notify"),
-			From: at("from"), Until: at("until").Add(time.Minute), Authority: rapid.Bool().Draw(r, "authority"),
-			Privacy: rapid.SampledFrom([]indicator.Determination{indicator.NotPresent, indicator.Necessary, indicator.Removed, ""}).Draw(r, "privacy"),
+			State: mostly(r, "state", append([]indicator.State{indicator.Released, indicator.Approved, ""}, indicator.States...)...), Handling: h,
+			Services: mostly(r, "observable", contract.AllServices, 0, 1, 2, 3, 4, 5, 6),
+			Enforce:  mostly(r, "enforce", true, false), Display: mostly(r, "display", true, false), Notify: mostly(r, "notify", true, false),
+			From: mostly(r, "from", now, now.Add(1)), Until: mostly(r, "until", now.Add(1), now),
+			Authority: mostly(r, "authority", true, false),
+			Privacy:   mostly(r, "privacy", indicator.NotPresent, indicator.Necessary, indicator.Removed, ""),
 		}
 	})
 }
@@ -162,9 +167,9 @@ func objects(t testing.TB) *rapid.Generator[Object] {
 func providers(t testing.TB) *rapid.Generator[Provider] {
 	return rapid.Custom(func(r *rapid.T) Provider {
 		p := Provider{
-			ID: rapid.SampledFrom([]string{"alder", "alder", "alder", ""}).Draw(r, "id"), State: rapid.SampledFrom(append([]program.State{program.Operational, program.Operational, program.Operational, ""}, program.States...)).Draw(r, "standing"),
-			Services: contract.Services(rapid.IntRange(0, 7).Draw(r, "accredited")), Ceiling: contract.TLP(rapid.IntRange(0, 4).Draw(r, "ceiling")),
-			Clearance: cleared(t, rapid.SampledFrom(clearances).Draw(r, "clearance")), Withdrawn: rapid.IntRange(0, 5).Draw(r, "withdrawn") == 0,
+			ID: mostly(r, "id", "alder", ""), State: mostly(r, "standing", append([]program.State{program.Operational, ""}, program.States...)...),
+			Services: mostly(r, "accredited", contract.AllServices, 0, 1, 2, 3, 4, 5, 6), Ceiling: contract.TLP(rapid.IntRange(0, 4).Draw(r, "ceiling")),
+			Clearance: cleared(t, rapid.SampledFrom(clearances).Draw(r, "clearance")), Withdrawn: mostly(r, "withdrawn", false, true),
 		}
 		if rapid.Bool().Draw(r, "dated") {
 			p.From = now.Add(time.Duration(rapid.IntRange(-2, 1).Draw(r, "begins")) * time.Hour)

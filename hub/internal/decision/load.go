@@ -88,3 +88,17 @@ func Authorized(ctx context.Context, q sqldb.Querier, number int64, now time.Tim
 	}
 	return n > 0, nil
 }
+
+// Beyond tells of each handling whether the provider may hold what is under it no
+// matter for which service: not while its own state, and that of an item, permit it,
+// but by markings, ceiling and clearance alone.
+func (p Provider) Beyond(handlings map[int64]marking.Handling, now time.Time) map[int64]bool {
+	p.State, p.Services, p.Withdrawn = program.Operational, contract.AllServices, false
+	out := make(map[int64]bool, len(handlings))
+	for n, h := range handlings {
+		o := Object{State: indicator.InForce, Handling: h, Services: contract.AllServices, Until: now.Add(time.Hour)}
+		d := Decide(o, p, contract.DNS, Hold, now)
+		out[n] = !d.Allowed
+	}
+	return out
+}

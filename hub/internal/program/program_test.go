@@ -148,13 +148,34 @@ func TestProviderWay(t *testing.T) {
 		p, err := GetProvider(t.Context(), db, "north")
 		must(t, err)
 		want := Provider{
-			ID: "north", Name: "Provider north", State: Terminated, Services: contract.DNS | contract.SMTP, Ceiling: contract.Amber,
+			ID: "north", Name: "Provider north", State: Terminated, Services: contract.DNS | contract.SMTP, Ceiling: contract.Amber, Terms: 1,
 			NotBefore: h.now.UTC(), NotAfter: h.now.UTC().AddDate(3, 0, 0), Created: h.now.UTC(),
 		}
 		if d := cmp.Diff(want, p); d != "" {
 			t.Fatal(d)
 		}
 	})
+}
+
+func TestClearance(t *testing.T) {
+	for _, c := range []struct {
+		text    string
+		ceiling contract.TLP
+		want    string
+		ok      bool
+	}{
+		{"", contract.Red, "", true},
+		{" s//si rel usa ", contract.Amber, "S//SI REL USA TLP:AMBER", true},
+		{"S TLP:AMBER", contract.Amber, "S TLP:AMBER", true},
+		{"S TLP:RED", contract.Amber, "", false},
+		{"secret", contract.Amber, "", false},
+		{"U", contract.Clear, "U TLP:CLEAR", true},
+	} {
+		got, err := clearance(c.text, c.ceiling)
+		if got != c.want || (err == nil) != c.ok || err != nil && !errors.Is(err, ErrInput) {
+			t.Errorf("%q under %s: %q, %v", c.text, c.ceiling, got, err)
+		}
+	}
 }
 
 func TestProviderRefusals(t *testing.T) {

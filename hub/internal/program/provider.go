@@ -23,6 +23,7 @@ type Provider struct {
 	Services  contract.Services // accredited for; none before
 	Ceiling   contract.TLP      // highest marking that it may receive
 	Clearance string            // canonical text of a marking.Clearance, whose TLP is Ceiling; "" is unclassified up to Ceiling
+	Terms     int64             // how often these three were changed
 	NotBefore time.Time         // of the accreditation
 	NotAfter  time.Time
 	Withdrawn time.Time // since when nothing may be in force there; zero: not withdrawn
@@ -30,12 +31,12 @@ type Provider struct {
 	Created   time.Time
 }
 
-const providerColumns = "id, name, state, services, ceiling, clearance, not_before, not_after, withdrawn, head, created"
+const providerColumns = "id, name, state, services, ceiling, clearance, terms, not_before, not_after, withdrawn, head, created"
 
 func scanProvider(row interface{ Scan(dest ...any) error }) (Provider, error) {
 	var x Provider
 	var from, to, withdrawn, head, created int64
-	err := row.Scan(&x.ID, &x.Name, &x.State, &x.Services, &x.Ceiling, &x.Clearance, &from, &to, &withdrawn, &head, &created)
+	err := row.Scan(&x.ID, &x.Name, &x.State, &x.Services, &x.Ceiling, &x.Clearance, &x.Terms, &from, &to, &withdrawn, &head, &created)
 	x.NotBefore, x.NotAfter, x.Created, x.Head = sqldb.FromTime(from), sqldb.FromTime(to), sqldb.FromTime(created), uint64(head)
 	x.Withdrawn = sqldb.FromTime(withdrawn)
 	return x, err
@@ -156,7 +157,7 @@ func (p *Program) Accredit(ctx context.Context, acct signin.Account, id string, 
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE provider SET services = $2, ceiling = $3, not_before = $4, not_after = $5, clearance = $6 WHERE id = $1",
+		_, err = tx.ExecContext(ctx, "UPDATE provider SET services = $2, ceiling = $3, not_before = $4, not_after = $5, clearance = $6, terms = terms + 1 WHERE id = $1",
 			id, int64(a.Services), int64(a.Ceiling), sqldb.Time(a.NotBefore), sqldb.Time(a.NotAfter), a.Clearance)
 		if err != nil {
 			return fmt.Errorf("program: accredit %s: %w", id, err)

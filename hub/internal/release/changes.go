@@ -66,11 +66,9 @@ func (d *Desk) changes(ctx context.Context, f *follower, provider string, after 
 	if err != nil {
 		return page, err
 	}
-	if frozen(state) {
-		_, err = d.withhold(ctx, provider)
-		if err != nil {
-			return page, err
-		}
+	_, err = d.withhold(ctx, provider)
+	if err != nil {
+		return page, err
 	}
 	now := d.clock.now()
 	err = d.db.Read(ctx, func(tx *sql.Tx) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"time"
 
 	"ecs/contract"
 	"ecs/hub/internal/indicator"
@@ -69,7 +68,7 @@ func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
 	if len(out.Released) == 0 {
 		return out, fmt.Errorf("%w: %s", ErrNoTarget, reasons(out.Refused))
 	}
-	x, body, err := nextVersion(ctx, r.tx, it.ID, r.now, func(*contract.Indicator) {})
+	x, body, err := nextVersion(ctx, r.tx, it.ID, r.now, sameWords)
 	if err != nil {
 		return out, err
 	}
@@ -107,27 +106,4 @@ func reach(ctx context.Context, tx *sql.Tx, id contract.ID, provider string) (ha
 		had |= svc
 	}
 	return had, rows.Err()
-}
-
-// nextVersion makes a further version of a released object (STIX 2.1 section
-// 3.6): the newest one, changed, and modified later than it.
-func nextVersion(ctx context.Context, tx *sql.Tx, id contract.ID, now time.Time, change func(*contract.Indicator)) (*contract.Indicator, []byte, error) {
-	var body string
-	err := tx.QueryRowContext(ctx, `SELECT body FROM object WHERE item = $1 ORDER BY modified DESC LIMIT 1`, id.String()).Scan(&body)
-	if err != nil {
-		return nil, nil, fmt.Errorf("release: newest object of %s: %w", id, err)
-	}
-	x, err := contract.ParseIndicator([]byte(body))
-	if err != nil {
-		return nil, nil, err
-	}
-	was := x.Modified
-	x.Modified = milli(now)
-	if !x.Modified.After(was) {
-		x.Modified = was.Add(time.Millisecond)
-	}
-	x.Revoked = false // the newest version may be one that took it from a single provider
-	change(x)
-	next, err := x.Canonical()
-	return x, next, err
 }

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,19 +51,15 @@ func (d *Desk) Withdraw(ctx context.Context, acct signin.Account, provider, reas
 }
 
 // withholdAll does for all providers what is left to do since they were
-// suspended or began to leave.
+// suspended, began to leave, or may have less than before.
 func (d *Desk) withholdAll(ctx context.Context) error {
-	rows, err := d.db.QueryContext(ctx, `SELECT id FROM provider WHERE state IN ($1, $2) ORDER BY id`, suspended, terminating)
-	if err != nil {
-		return err
-	}
-	ids, err := texts(rows)
+	ids, err := providerIDs(ctx, d.db)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
 		_, err = d.withhold(ctx, id)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrProvider) {
 			return err
 		}
 	}
@@ -77,16 +74,23 @@ func providerIDs(ctx context.Context, q sqldb.Querier) ([]string, error) {
 	return texts(rows)
 }
 
-// withhold writes into the log of a frozen provider that it may not have what it
-// must not have, in portions, and tells how many items that were. It is called
-// before each page for such a provider, so that none gives it anything new, and
-// at each tick. Doing it again changes nothing.
+// withhold writes into a provider's log that it may not have what it must not
+// have, in portions, and tells how many items that were. It is called before each
+// page, so that none gives anything away, and at each tick. Doing it again changes
+// nothing.
 func (d *Desk) withhold(ctx context.Context, provider string) (int, error) {
+	state, err := stateOf(ctx, d.db, provider)
+	if err != nil {
+		return 0, err
+	}
 	total := 0
-	for {
+	for frozen(state) {
 		at, err := standingOf(ctx, d.db, provider)
-		if err != nil || d.quiet(provider, at) {
+		if err != nil {
 			return total, err
+		}
+		if d.quiet(provider, at) {
+			break
 		}
 		n, err := d.withholdSome(ctx, provider)
 		if err != nil {
@@ -94,11 +98,13 @@ func (d *Desk) withhold(ctx context.Context, provider string) (int, error) {
 		}
 		if n == 0 {
 			d.settleAt(provider, at)
-			return total, nil
+			break
 		}
 		total += n
 		d.bell.ring(provider)
 	}
+	n, err := d.lower(ctx, provider)
+	return total + n, err
 }
 
 func (d *Desk) withholdSome(ctx context.Context, provider string) (int, error) {
@@ -110,23 +116,31 @@ func (d *Desk) withholdSome(ctx context.Context, provider string) (int, error) {
 			return err
 		}
 		gone, err = excess(ctx, tx, provider, at, now)
-		if err != nil || len(gone) == 0 {
-			return err
-		}
-		s := newShelf(now)
-		for _, e := range gone {
-			err = d.retire(ctx, tx, s, provider, e)
-			if err != nil {
-				return err
-			}
-		}
-		err = s.flush(ctx, tx)
 		if err != nil {
 			return err
 		}
-		return audit.Append(ctx, tx, "system", "delivery.withhold", provider, map[string]any{"items": len(gone)})
+		return d.retireAll(ctx, tx, provider, gone, now, "delivery.withhold")
 	})
 	return len(gone), err
+}
+
+// retireAll takes items from a provider and says so in the audit log.
+func (d *Desk) retireAll(ctx context.Context, tx *sql.Tx, provider string, gone []surplus, now time.Time, action string) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	s := newShelf(now)
+	for _, e := range gone {
+		err := d.retire(ctx, tx, s, provider, e)
+		if err != nil {
+			return err
+		}
+	}
+	err := s.flush(ctx, tx)
+	if err != nil {
+		return err
+	}
+	return audit.Append(ctx, tx, "system", action, provider, map[string]any{"items": len(gone)})
 }
 
 // standing is what decides whether anything is left to withhold.
@@ -173,8 +187,13 @@ func excess(ctx context.Context, tx *sql.Tx, provider string, at standing, now t
 	if at.withdrawn > 0 || at.state == terminating {
 		which = ``
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT item, service FROM delivery WHERE provider = $1 AND until > $2
+	return surpluses(ctx, tx, `SELECT item, service FROM delivery WHERE provider = $1 AND until > $2
 		AND removed = 0 AND remove_seq = 0`+which+` LIMIT $3`, provider, sqldb.Time(now), int64(4*portion))
+}
+
+// surpluses reads rows of item and service.
+func surpluses(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]surplus, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -203,14 +222,18 @@ func excess(ctx context.Context, tx *sql.Tx, provider string, at standing, now t
 }
 
 // retire takes some services of an item from a provider. The version that says so
-// is in this provider's log alone.
+// is in this provider's log alone; where nothing is left, it is a blank one.
 func (d *Desk) retire(ctx context.Context, tx *sql.Tx, s *shelf, provider string, e surplus) error {
 	had, err := reach(ctx, tx, e.id, provider)
 	if err != nil {
 		return err
 	}
 	left := had &^ e.services
-	x, body, err := nextVersion(ctx, tx, e.id, s.now, func(x *contract.Indicator) { x.Revoked = left == 0 })
+	how := change(sameWords)
+	if left == 0 {
+		how = blank
+	}
+	x, body, err := nextVersion(ctx, tx, e.id, s.now, how)
 	if err != nil {
 		return err
 	}

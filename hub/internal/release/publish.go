@@ -22,7 +22,7 @@ import (
 // statements at the end. Nothing of it may be seen outside before the commit.
 type shelf struct {
 	now     time.Time
-	objects [][]any            // item, modified, body; added comes with flush
+	objects [][]any            // item, modified, body, blank; added comes with flush
 	entries map[string][]entry // by provider
 }
 
@@ -62,7 +62,7 @@ func (d *Desk) object(it *indicator.Item, h marking.Handling, now time.Time) (*c
 
 // version stores a version of an object.
 func (s *shelf) version(x *contract.Indicator, body []byte) {
-	s.objects = append(s.objects, []any{x.ID.String(), sqldb.Time(x.Modified), string(body)})
+	s.objects = append(s.objects, []any{x.ID.String(), sqldb.Time(x.Modified), string(body), x.Pattern == withdrawn})
 }
 
 // add stores an object and puts it in force for the targets.
@@ -132,7 +132,7 @@ func (s *shelf) store(ctx context.Context, tx *sql.Tx, now int64) error {
 	for i := range s.objects {
 		s.objects[i] = append(s.objects[i], added+int64(i))
 	}
-	err = insert(ctx, tx, `INSERT INTO object (item, modified, body, added) VALUES `, s.objects)
+	err = insert(ctx, tx, `INSERT INTO object (item, modified, body, blank, added) VALUES `, s.objects)
 	if err != nil {
 		return fmt.Errorf("release: objects: %w", err)
 	}

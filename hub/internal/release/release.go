@@ -256,7 +256,7 @@ func (d *Desk) recall(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Acc
 
 // revoke takes an item out of force wherever it is.
 func (d *Desk) revoke(ctx context.Context, tx *sql.Tx, s *shelf, acct signin.Account, it *indicator.Item, reason string) (where []string, err error) {
-	x, body, err := nextVersion(ctx, tx, it.ID, s.now, func(x *contract.Indicator) { x.Revoked = true })
+	x, body, err := nextVersion(ctx, tx, it.ID, s.now, revoked)
 	if err != nil {
 		return nil, err
 	}
