@@ -47,6 +47,14 @@ type Hub struct {
 	Log       *slog.Logger
 	verifier  note.Verifier
 	nodes     map[string]*node
+	keys      keys
+}
+
+// keys are what the services of one program have in common.
+type keys struct {
+	signer    note.Signer
+	public    string
+	authority *certs.Authority
 }
 
 type node struct {
@@ -98,40 +106,33 @@ func must(t testing.TB, err error) {
 // page is for [signin.Config.Page] and may be nil.
 func New(t testing.TB, accounts signin.Config) *Hub {
 	t.Helper()
-	ctx := t.Context()
-	db, err := store.Open(ctx, filepath.Join(t.TempDir(), "hub.db"))
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "hub.db"))
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	h := &Hub{DB: db, Passwords: map[string]string{}, Log: slog.New(slog.DiscardHandler), nodes: map[string]*node{}}
-	accounts.Iterations = 1000
-	if accounts.Effective == nil {
-		accounts.Effective = access.Effective(db)
-	}
-	h.Accounts = signin.New(db, accounts)
+	return On(t, db, accounts)
+}
+
+// On is [New] on an empty database that the test closes.
+func On(t testing.TB, db *sqldb.DB, accounts signin.Config) *Hub {
+	t.Helper()
+	ctx := t.Context()
+	secret, public, err := note.GenerateKey(rand.Reader, "ecs.test")
+	must(t, err)
+	h := &Hub{Passwords: map[string]string{}, nodes: map[string]*node{}, keys: keys{public: public}}
+	h.keys.signer, err = note.NewSigner(secret)
+	must(t, err)
+	h.verifier, err = note.NewVerifier(public)
+	must(t, err)
+	h.keys.authority, err = certs.OpenAuthority(t.TempDir(), "Test Program")
+	must(t, err)
+	h.serve(t, db, accounts)
 	for _, a := range People {
 		h.Passwords[a.Login], err = h.Accounts.Create(ctx, a)
 		must(t, err)
 		must(t, access.Configure(ctx, db, a.Login, a.Clearance))
 	}
 	must(t, access.Prepare(ctx, db, marking.NewClearance(contract.Red, marking.Unclassified)))
-	secret, public, err := note.GenerateKey(rand.Reader, "ecs.test")
-	must(t, err)
-	signer, err := note.NewSigner(secret)
-	must(t, err)
-	h.verifier, err = note.NewVerifier(public)
-	must(t, err)
-	h.Desk, err = release.New(db, release.Config{Signer: signer, Creator: "identity--8f9f2b0c-6c7e-4f5c-9d53-0d3f0f6a7b11"})
-	must(t, err)
-	authority, err := certs.OpenAuthority(t.TempDir(), "Test Program")
-	must(t, err)
-	h.Program, err = program.New(db, program.Config{Authority: authority, Verifier: public, OperateOnEnrol: true})
-	must(t, err)
 	must(t, h.Program.Prepare(ctx))
-	check, err := policy.New(policy.Config{Demonstration: true, SamplePercent: -1})
-	must(t, err)
-	h.Intake = intake.New(intake.Config{DB: db, Checker: func() *policy.Checker { return check }, Spool: filepath.Join(t.TempDir(), "spool"), Ceiling: contract.Red})
-	h.Feedback, err = feedback.New(db, feedback.Config{})
-	must(t, err)
 	for _, s := range []program.Source{
 		{ID: "cedar", Name: "Cedar Team", Agency: "Cedar Agency", Authority: "Agreement 12", AuthorityUntil: time.Now().AddDate(1, 0, 0), Purpose: "cyber defense", Ceiling: contract.Red, Reliability: "A"},
 		{ID: "dogwood", Name: "Dogwood Laboratory", Agency: "Dogwood", Authority: "Agreement 15", AuthorityUntil: time.Now().AddDate(0, 6, 0), Purpose: "cyber defense", Ceiling: contract.Amber, Reliability: "B"},
@@ -142,6 +143,40 @@ func New(t testing.TB, accounts signin.Config) *Hub {
 	h.provider(t, "alder", "Alder Networks", contract.AllServices, contract.Red)
 	h.provider(t, "birch", "Birch Telecom", contract.DNS, contract.Green)
 	return h
+}
+
+// serve makes the services of the house on a database.
+func (h *Hub) serve(t testing.TB, db *sqldb.DB, accounts signin.Config) {
+	t.Helper()
+	h.DB, h.Log = db, slog.New(slog.DiscardHandler)
+	accounts.Iterations = 1000
+	if accounts.Effective == nil {
+		accounts.Effective = access.Effective(db)
+	}
+	h.Accounts = signin.New(db, accounts)
+	var err error
+	h.Desk, err = release.New(db, release.Config{Signer: h.keys.signer, Creator: "identity--8f9f2b0c-6c7e-4f5c-9d53-0d3f0f6a7b11"})
+	must(t, err)
+	h.Program, err = program.New(db, program.Config{Authority: h.keys.authority, Verifier: h.keys.public, OperateOnEnrol: true})
+	must(t, err)
+	check, err := policy.New(policy.Config{Demonstration: true, SamplePercent: -1})
+	must(t, err)
+	h.Intake = intake.New(intake.Config{DB: db, Checker: func() *policy.Checker { return check }, Spool: filepath.Join(t.TempDir(), "spool"), Ceiling: contract.Red})
+	h.Feedback, err = feedback.New(db, feedback.Config{})
+	must(t, err)
+}
+
+// Twin makes the services once more on another database that holds the same as this
+// hub's: from then on the two go different ways.
+func (h *Hub) Twin(t testing.TB, db *sqldb.DB, accounts signin.Config) *Hub {
+	t.Helper()
+	out := &Hub{Passwords: h.Passwords, verifier: h.verifier, keys: h.keys, nodes: map[string]*node{}}
+	for id, n := range h.nodes {
+		same := *n
+		out.nodes[id] = &same
+	}
+	out.serve(t, db, accounts)
+	return out
 }
 
 func (h *Hub) provider(t testing.TB, id, name string, services contract.Services, ceiling contract.TLP) {
