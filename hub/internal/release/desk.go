@@ -36,6 +36,11 @@ type Config struct {
 	// Checker checks items that are made of others: with a new pattern they are
 	// refused when it is nil.
 	Checker *policy.Checker
+	// ShadowWarn and ShadowStop are from how many matches on the finding of a shadow run
+	// warns and stops; 100 and 10,000 when zero. ShadowPatience is how long after its
+	// end the result waits for feedback; 48 h when zero.
+	ShadowWarn, ShadowStop int
+	ShadowPatience         time.Duration
 	// UndoWithin is how long a decision can be taken back; 10 min when zero.
 	UndoWithin time.Duration
 	// Now is the clock; [time.Now] when nil.
@@ -94,6 +99,15 @@ func New(db *sqldb.DB, cfg Config) (*Desk, error) {
 	if cfg.Tick <= 0 {
 		cfg.Tick = DefaultTick
 	}
+	if cfg.ShadowWarn <= 0 {
+		cfg.ShadowWarn = DefaultShadowWarn
+	}
+	if cfg.ShadowStop <= 0 {
+		cfg.ShadowStop = DefaultShadowStop
+	}
+	if cfg.ShadowPatience <= 0 {
+		cfg.ShadowPatience = DefaultShadowPatience
+	}
 	if cfg.UndoWithin <= 0 {
 		cfg.UndoWithin = DefaultUndoWithin
 	}
@@ -145,6 +159,10 @@ func (d *Desk) tick(ctx context.Context) {
 	err = d.withholdAll(ctx)
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("release: withhold from providers", slog.Any("error", err))
+	}
+	err = d.settleShadows(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: close shadow runs", slog.Any("error", err))
 	}
 	err = d.raise(ctx)
 	if err != nil && ctx.Err() == nil {
