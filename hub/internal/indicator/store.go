@@ -209,13 +209,7 @@ func (f *Filter) conditions(w *where) {
 		w.and("tlp = " + w.arg(int64(*f.TLP)))
 	}
 	if f.Text != "" {
-		spelled := f.Text
-		a, err := observable.FromValue(f.Text)
-		if err == nil {
-			spelled = a.Value
-		}
-		text, low, value := w.arg(f.Text), w.arg(strings.ToLower(f.Text)), w.arg(spelled)
-		w.and(`number IN (SELECT number FROM item WHERE value IN (` + text + `, ` + low + `, ` + value + `) UNION SELECT number FROM item WHERE id = ` + low + `)`)
+		w.text(f.Text)
 	}
 	if f.Kind != observable.None {
 		w.and("kind = " + w.arg(f.Kind.String()))
@@ -254,6 +248,24 @@ func (w *where) value(v string) {
 		marks = append(marks, w.arg(key))
 	}
 	w.and("(pattern_key IN (" + strings.Join(marks, ", ") + ") OR value = " + w.arg(v) + " AND (ended > 0 OR atoms <> 1))")
+}
+
+// text asks for the item of this identifier, or for those of this value, however it
+// is spelled. Each part of the union has an index.
+func (w *where) text(t string) {
+	t = strings.TrimSpace(t)
+	values := []string{w.arg(t), w.arg(strings.ToLower(t))}
+	a, err := observable.FromValue(t)
+	if err == nil {
+		values = append(values, w.arg(a.Value))
+	}
+	keys := make([]string, 0, 3)
+	for _, key := range ValueKeys(t) {
+		keys = append(keys, w.arg(key))
+	}
+	w.and(`number IN (SELECT number FROM item WHERE id = ` + values[1] +
+		` UNION SELECT number FROM item WHERE pattern_key IN (` + strings.Join(keys, ", ") + `)` +
+		` UNION SELECT number FROM item WHERE value IN (` + strings.Join(values, ", ") + `) AND (ended > 0 OR atoms <> 1))`)
 }
 
 // in asks for a column to be one of some numbers; none of them asks for nothing.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"ecs/hub/internal/indicator"
 	"ecs/internal/sqldb"
 )
 
@@ -35,7 +36,7 @@ func (f *finder) choose(ctx context.Context) (candidates, error) {
 				w.and("source = " + w.arg(f.reader.Source))
 			}
 			w.and("reference_key <> 0") // the index has no others
-			return f.all(ctx, `SELECT DISTINCT number FROM item_source`+w.String()+` ORDER BY number DESC LIMIT `+w.arg(int64(f.opt.Budget)), w.args)
+			return f.all(ctx, `SELECT DISTINCT number + 0 FROM item_source`+w.String()+` ORDER BY 1 DESC LIMIT `+w.arg(int64(f.opt.Budget)), w.args)
 		case fieldBatch:
 			return f.byBatch(ctx, c)
 		}
@@ -64,7 +65,8 @@ func (f *finder) choose(ctx context.Context) (candidates, error) {
 	}, nil
 }
 
-// all reads candidates by one query, in falling order.
+// all reads candidates by one query, in falling order. None orders by the bare
+// number: planners would rather walk through all items in that order.
 func (f *finder) all(ctx context.Context, query string, args []any) (candidates, error) {
 	numbers, err := numbersOf(ctx, f.q, query, args)
 	if err != nil {
@@ -81,17 +83,31 @@ func (f *finder) all(ctx context.Context, query string, args []any) (candidates,
 	}, nil
 }
 
+// byValue finds living items of one value by the key of their pattern, all others by
+// the index of values, and items by their identifiers.
 func (f *finder) byValue(ctx context.Context, c *clause) (candidates, error) {
 	var w where
-	args := []any{}
+	var keys, texts []any
 	for _, a := range c.alts {
-		args = append(args, a.text)
-		for _, word := range a.words {
-			args = append(args, word)
+		texts = append(texts, a.text)
+		if c.field == fieldID {
+			continue
+		}
+		for _, v := range append([]string{a.text}, a.words...) {
+			texts = append(texts, v)
+			for _, k := range indicator.ValueKeys(v) {
+				keys = append(keys, k)
+			}
 		}
 	}
-	w.in(c.field, args)
-	return f.all(ctx, `SELECT number FROM item`+w.String()+` ORDER BY number DESC LIMIT `+w.arg(int64(f.opt.Budget)), w.args)
+	var query string
+	if c.field == fieldID {
+		query = `SELECT number FROM item WHERE id IN ` + w.list(texts)
+	} else {
+		query = `SELECT number FROM item WHERE pattern_key IN ` + w.list(keys) +
+			` UNION SELECT number FROM item WHERE value IN ` + w.list(texts) + ` AND (ended > 0 OR atoms <> 1)`
+	}
+	return f.all(ctx, query+` ORDER BY 1 DESC LIMIT `+w.arg(int64(f.opt.Budget)), w.args)
 }
 
 // byBatch walks through the items of deliveries in their order.

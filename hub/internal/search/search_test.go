@@ -44,7 +44,7 @@ func someItem(r *rand.Rand, n int) (indicator.Item, []mention) {
 	case 0:
 		it.Kind, it.Value = observable.URL, fmt.Sprintf("http://%s.n%d.example/%s/%s", pick(r, someWords[:6]), n, pick(r, someWords[:6]), pick(r, someWords[:6]))
 	case 1:
-		it.Kind, it.Value = observable.Addr, fmt.Sprintf("192.0.%d.%d", r.IntN(3), n%250)
+		it.Kind, it.Value = observable.Addr, fmt.Sprintf("192.0.%d.%d", n%10, n/10)
 	}
 	var labels []string
 	for _, l := range someLabels {

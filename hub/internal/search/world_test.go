@@ -67,13 +67,16 @@ func (w *world) add(t testing.TB, it indicator.Item, mentions ...mention) int64 
 		it.State = indicator.PendingFirst
 	}
 	if it.Pattern == "" {
-		it.Pattern = "[x:value = '" + it.Value + "'] AND " + it.ID.String()
+		it.Pattern, it.Atoms = observable.Pattern(observable.Atom{Kind: it.Kind, Value: it.Value}), 1
 	}
 	if it.Handling == 0 {
 		it.Handling = 1
 	}
 	if it.Created.IsZero() {
 		it.Created = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if it.State.Ended() {
+		it.Ended = it.Created
 	}
 	it.Version, it.Display = 1, it.Handling != 3
 	if len(mentions) == 0 {
