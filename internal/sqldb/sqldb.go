@@ -92,8 +92,9 @@ func open(dsn string) (*DB, error) {
 		"&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
 	// The writer keeps the pages of its indexes, and moves the log into the database
 	// every 80 MB: the same pages are written by one portion of an import after the
-	// other. Readers share what the operating system keeps.
-	write, err := openLite(uri + "&_pragma=cache_size(-163840)&_pragma=wal_autocheckpoint(20000)")
+	// other. What a statement may have to take back is kept in memory. Readers share
+	// what the operating system keeps.
+	write, err := openLite(uri + "&_pragma=cache_size(-163840)&_pragma=wal_autocheckpoint(20000)&_pragma=temp_store(2)")
 	if err != nil {
 		return nil, err
 	}

@@ -212,7 +212,7 @@ func (p *producer) item(r *format.Record) (*ready, *Refusal) {
 		return nil, bad
 	}
 	it := indicator.Item{
-		ID: contract.NewID(), Version: 1, Pattern: c.Pattern, Services: c.Services,
+		ID: p.newID(), Version: 1, Pattern: c.Pattern, Services: c.Services,
 		Category: r.Category, Action: r.Action, Confidence: r.Confidence, Submitter: p.batch.Submitter,
 		TLP: h.TLP(), Enforce: h.enforce && allows(r.Enforce), Display: h.show && allows(r.Display),
 		Notify: h.notify && allows(r.Notify), Disclosure: 1,
