@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -20,6 +21,7 @@ const (
 	MaxPattern = 8 << 10  // bytes of a pattern
 	MaxSummary = 2 << 10  // bytes of a releasable summary
 	MaxObject  = 32 << 10 // bytes of the canonical object
+	MaxMarks   = 16       // further markings
 )
 
 // Indicator is one released indicator as it passes the door: a STIX 2.1
@@ -36,6 +38,7 @@ type Indicator struct {
 	ValidUntil time.Time // always set: nothing is in force for ever
 	Confidence int       // 0 to 100
 	Marking    TLP
+	Markings   []string // further markings, marking-definition--UUID, in order; a provider keeps them with it
 	Revoked    bool
 
 	Category   Category
@@ -69,6 +72,10 @@ func (x *Indicator) Canonical() ([]byte, error) {
 		int(x.Category) >= len(categoryNames) || int(x.Action) >= len(actionNames) {
 		return nil, errors.New("contract: an indicator's numbers are outside their closed lists")
 	}
+	err := checkMarks(x.Markings)
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
 	b.WriteString(`{"confidence":`)
 	b.WriteString(strconv.Itoa(x.Confidence))
@@ -86,7 +93,11 @@ func (x *Indicator) Canonical() ([]byte, error) {
 	writeString(&b, x.ID.String())
 	b.WriteString(`,"indicator_types":["malicious-activity"],"modified":`)
 	writeTime(&b, x.Modified)
-	b.WriteString(`,"object_marking_refs":["` + x.Marking.Ref() + `"],"pattern":`)
+	b.WriteString(`,"object_marking_refs":["` + x.Marking.Ref() + `"`)
+	for _, ref := range x.Markings {
+		b.WriteString(`,"` + ref + `"`)
+	}
+	b.WriteString(`],"pattern":`)
 	writeString(&b, x.Pattern)
 	b.WriteString(`,"pattern_type":"stix"`)
 	if x.Revoked {
@@ -101,6 +112,23 @@ func (x *Indicator) Canonical() ([]byte, error) {
 		return nil, fmt.Errorf("contract: object of %d bytes, limit %d", b.Len(), MaxObject)
 	}
 	return b.Bytes(), nil
+}
+
+// checkMarks refuses what is no list of marking definitions beside that of TLP: each
+// once, in order, so that the same markings have the same bytes.
+func checkMarks(refs []string) error {
+	if len(refs) > MaxMarks {
+		return fmt.Errorf("contract: more than %d further markings", MaxMarks)
+	}
+	for i, ref := range refs {
+		u, ok := strings.CutPrefix(ref, "marking-definition--")
+		id, err := ParseID(idPrefix + u)
+		_, tlp := TLPByRef(ref)
+		if !ok || err != nil || id.String() != idPrefix+u || tlp || i > 0 && refs[i-1] >= ref {
+			return errors.New("contract: further markings are marking-definition--UUID in order, each once, and none of TLP")
+		}
+	}
+	return nil
 }
 
 // ParseIndicator reads the canonical bytes. It refuses anything that
@@ -138,8 +166,8 @@ func ParseIndicator(object []byte) (*Indicator, error) {
 		Notify     bool     `json:"notify"`
 	}
 	raw, ok := in.Extensions[ExtensionID]
-	if !ok || len(in.Markings) != 1 {
-		return nil, errors.New("contract: indicator without the program's extension or its one marking")
+	if !ok || len(in.Markings) == 0 {
+		return nil, errors.New("contract: indicator without the program's extension or its marking")
 	}
 	err = json.Unmarshal(raw, &ext)
 	if err != nil {
@@ -155,6 +183,9 @@ func ParseIndicator(object []byte) (*Indicator, error) {
 		Confidence: in.Confidence, Marking: tlp, Revoked: in.Revoked, Summary: in.Summary,
 		Category: ext.Category, Action: ext.Action, Disclosure: ext.Disclosure,
 		Enforce: ext.Enforce, Display: ext.Display, Notify: ext.Notify,
+	}
+	if len(in.Markings) > 1 {
+		x.Markings = in.Markings[1:]
 	}
 	again, err := x.Canonical()
 	if err != nil {

@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,34 @@ func TestCanonicalForm(t *testing.T) {
 	}
 }
 
+const (
+	markA = "marking-definition--60f8932b-e51e-4458-b265-a2e8be9a80ab"
+	markB = "marking-definition--c43594d1-4b11-4c59-93ab-1c9b14d53ce9"
+)
+
+func TestFurtherMarkings(t *testing.T) {
+	x := example()
+	x.Markings = []string{markA, markB}
+	body, err := x.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `"object_marking_refs":["` + Amber.Ref() + `","` + markA + `","` + markB + `"],"pattern"`
+	if !strings.Contains(string(body), want) {
+		t.Fatalf("%s\nlacks %s", body, want)
+	}
+	again, err := ParseIndicator(body)
+	if err != nil || len(again.Markings) != 2 || again.Markings[1] != markB || again.Marking != Amber {
+		t.Fatalf("%+v %v", again, err)
+	}
+	for _, refs := range []string{`"` + markA + `","` + Amber.Ref() + `"`, `"` + Amber.Ref() + `","` + markB + `","` + markA + `"`, ``} {
+		_, err = ParseIndicator([]byte(strings.Replace(string(body), want, `"object_marking_refs":[`+refs+`],"pattern"`, 1)))
+		if err == nil {
+			t.Errorf("taken: %s", refs)
+		}
+	}
+}
+
 func TestCanonicalRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Indicator){
 		"no id":            func(x *Indicator) { x.ID = ID{} },
@@ -57,6 +86,12 @@ func TestCanonicalRefuses(t *testing.T) {
 		"marking":          func(x *Indicator) { x.Marking = Red + 1 },
 		"category":         func(x *Indicator) { x.Category = Scanning + 1 },
 		"action":           func(x *Indicator) { x.Action = Shadow + 1 },
+		"no definition":    func(x *Indicator) { x.Markings = []string{"marking-definition--1"} },
+		"capitals":         func(x *Indicator) { x.Markings = []string{strings.ToUpper(markB[20:])} },
+		"out of order":     func(x *Indicator) { x.Markings = []string{markB, markA} },
+		"twice":            func(x *Indicator) { x.Markings = []string{markA, markA} },
+		"TLP as well":      func(x *Indicator) { x.Markings = []string{Red.Ref()} },
+		"too many":         func(x *Indicator) { x.Markings = make([]string, MaxMarks+1) },
 	} {
 		x := example()
 		change(x)
@@ -87,6 +122,9 @@ func genIndicator(t *rapid.T) *Indicator {
 		Disclosure: uint8(rapid.IntRange(0, 3).Draw(t, "disclosure")),
 		Enforce:    rapid.Bool().Draw(t, "enforce"), Display: rapid.Bool().Draw(t, "display"), Notify: rapid.Bool().Draw(t, "notify"),
 	}
+	if rapid.Bool().Draw(t, "marked") {
+		x.Markings = []string{markA, markB}[rapid.IntRange(0, 1).Draw(t, "marks"):]
+	}
 	x.ValidUntil = x.ValidFrom.Add(time.Duration(rapid.Int64Range(1, 1e9).Draw(t, "life")) * time.Millisecond)
 	return x
 }
@@ -103,7 +141,7 @@ func TestIndicatorRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %s", err, object)
 		}
-		if *x != *y {
+		if !reflect.DeepEqual(x, y) {
 			t.Fatalf("%+v\n%+v", x, y)
 		}
 		// Any JSON reader that sorts nothing anew understands the same strings.
@@ -159,6 +197,7 @@ func FuzzParseIndicator(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	f.Add(bytes.Replace(good, []byte(Amber.Ref()+`"`), []byte(Amber.Ref()+`","`+markA+`","`+markB+`"`), 1))
 	f.Add([]byte(`{"extensions":{"` + ExtensionID + `":null},"object_marking_refs":[""]}`))
 	f.Add(bytes.Repeat([]byte(`{"extensions":`), 1000))
 	f.Fuzz(func(t *testing.T, object []byte) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"ecs/contract"
+	"ecs/hub/internal/marking"
 	"ecs/hub/internal/policy"
 	"ecs/internal/sqldb"
 )
@@ -22,6 +23,11 @@ type Config struct {
 	Signer note.Signer
 	// Creator is the STIX identity (identity--UUID) of the program.
 	Creator string
+	// Marks says who is responsible for the program's markings: Custodian and Guide
+	// for ACS 3.0, Since when they were created. Identity is Creator. Without a
+	// custodian a statement carries what ACS would say. They never change: the
+	// identifiers of markings follow from them.
+	Marks marking.Author
 	// Rules are the feedback rules handed to every provider; zero means
 	// [contract.DefaultRules].
 	Rules contract.Rules
@@ -70,6 +76,7 @@ type Desk struct {
 
 	// Providers with receipts whose items are not all moved to IN_FORCE yet.
 	unsettled map[string]struct{}
+	retained  time.Time           // when the retention job last ran
 	withheld  map[string]standing // frozen providers from which nothing is left to withhold
 	settled   bool                // all providers were looked at once since the start
 	upheld    map[string]upheld   // by provider
@@ -163,6 +170,10 @@ func (d *Desk) tick(ctx context.Context) {
 	err = d.settleShadows(ctx)
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("release: close shadow runs", slog.Any("error", err))
+	}
+	err = d.purgeAll(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("release: purge", slog.Any("error", err))
 	}
 	err = d.raise(ctx)
 	if err != nil && ctx.Err() == nil {

@@ -87,7 +87,11 @@ func (r *session) extend(ctx context.Context, ref Ref) (Outcome, error) {
 	for i, t := range out.Released {
 		r.shelf.enter(x, body, lines[i], t.Services)
 	}
-	return out, nil
+	h, err := r.handling(ctx, &it)
+	if err != nil {
+		return out, err
+	}
+	return out, r.beside(ctx, &it, h, x, out.Released)
 }
 
 // reach tells for which services a provider's log has an item in force.

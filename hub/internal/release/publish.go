@@ -24,6 +24,8 @@ type shelf struct {
 	now     time.Time
 	objects [][]any            // item, modified, body, blank; added comes with flush
 	entries map[string][]entry // by provider
+
+	companions map[string]map[string]companion // by provider and identifier
 }
 
 type entry struct {
@@ -41,12 +43,12 @@ func newShelf(now time.Time) *shelf { return &shelf{now: now, entries: map[strin
 // object makes the bytes of an item's first released version. It says what the
 // item's markings permit to every provider alike; what may not be enforced is for
 // alerts.
-func (d *Desk) object(it *indicator.Item, h marking.Handling, now time.Time) (*contract.Indicator, []byte, error) {
+func (d *Desk) object(it *indicator.Item, h marking.Handling, marks []string, now time.Time) (*contract.Indicator, []byte, error) {
 	terms := decision.Of(it, h, true).Terms(it.Disclosure, now)
 	x := &contract.Indicator{
 		ID: it.ID, CreatedBy: d.cfg.Creator,
 		Created: milli(it.Created), Modified: milli(now), Pattern: it.Pattern,
-		ValidFrom: milli(it.ValidFrom), ValidUntil: milli(it.ValidUntil), Confidence: it.Confidence, Marking: it.TLP,
+		ValidFrom: milli(it.ValidFrom), ValidUntil: milli(it.ValidUntil), Confidence: it.Confidence, Marking: max(it.TLP, h.TLP()), Markings: marks,
 		Category: it.Category, Action: it.Action, Summary: it.Summary, Disclosure: terms.Disclosure,
 		Enforce: terms.Enforce, Display: terms.Display, Notify: terms.Notify,
 	}
@@ -117,26 +119,32 @@ func (s *shelf) flush(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// store writes the objects, each with a moment of its own, later than all
-// before: TAXII pages by it.
+// store writes the objects and what stands beside them, each with a moment of its
+// own, later than all before: TAXII pages by it. Definitions of markings come before
+// the objects that name them, relationships after.
 func (s *shelf) store(ctx context.Context, tx *sql.Tx, now int64) error {
-	if len(s.objects) == 0 {
+	if len(s.objects) == 0 && len(s.companions) == 0 {
 		return nil
 	}
-	var last int64
-	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(added), 0) FROM object`).Scan(&last)
+	var last, beside int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(added), 0), (SELECT coalesce(max(added), 0) FROM companion) FROM object`).Scan(&last, &beside)
 	if err != nil {
 		return fmt.Errorf("release: newest object: %w", err)
 	}
-	added := max(now, last+1)
-	for i := range s.objects {
-		s.objects[i] = append(s.objects[i], added+int64(i))
+	next, err := s.accompany(ctx, tx, "marking-definition", max(now, last+1, beside+1))
+	if err != nil {
+		return err
 	}
-	err = insert(ctx, tx, `INSERT INTO object (item, modified, body, blank, added) VALUES `, s.objects)
+	for i := range s.objects {
+		s.objects[i] = append(s.objects[i], next)
+		next++
+	}
+	err = insert(ctx, tx, `INSERT INTO object (item, modified, body, blank, added) VALUES `, s.objects, ``)
 	if err != nil {
 		return fmt.Errorf("release: objects: %w", err)
 	}
-	return nil
+	_, err = s.accompany(ctx, tx, "relationship", next)
+	return err
 }
 
 // book writes a provider's log entries and ledger rows.
@@ -163,16 +171,16 @@ func (s *shelf) book(ctx context.Context, tx *sql.Tx, provider string, es []entr
 			return err
 		}
 	}
-	err = insert(ctx, tx, `INSERT INTO entry (provider, seq, item, modified, services, leaf, until, at) VALUES `, lines)
+	err = insert(ctx, tx, `INSERT INTO entry (provider, seq, item, modified, services, leaf, until, at) VALUES `, lines, ``)
 	if err != nil {
 		return err
 	}
-	return insert(ctx, tx, `INSERT INTO delivery (item, provider, service, add_seq, until, queued) VALUES `, rows)
+	return insert(ctx, tx, `INSERT INTO delivery (item, provider, service, add_seq, until, queued) VALUES `, rows, ``)
 }
 
 // insert writes many rows with few statements; both engines take more than the
 // 8,000 parameters that one of them has here at most.
-func insert(ctx context.Context, tx *sql.Tx, head string, rows [][]any) error {
+func insert(ctx context.Context, tx *sql.Tx, head string, rows [][]any, tail string) error {
 	const most = 8000
 	for len(rows) > 0 {
 		width := len(rows[0])
@@ -196,6 +204,7 @@ func insert(ctx context.Context, tx *sql.Tx, head string, rows [][]any) error {
 			b.WriteByte(')')
 			args = append(args, row...)
 		}
+		b.WriteString(tail)
 		_, err := tx.ExecContext(ctx, b.String(), args...)
 		if err != nil {
 			return err

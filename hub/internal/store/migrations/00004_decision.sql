@@ -11,4 +11,20 @@ ALTER TABLE provider ADD COLUMN terms bigint NOT NULL DEFAULT 0;
 -- nothing else.
 ALTER TABLE object ADD COLUMN blank boolean NOT NULL DEFAULT false;
 
+-- What stands beside release objects in a provider's TAXII collections: definitions
+-- of markings, and relationships that say from which object of its source one was
+-- derived. The same identifier has the same bytes for every provider; when each
+-- provider got it differs.
+CREATE TABLE companion (
+    provider    text NOT NULL REFERENCES provider (id),
+    id          text NOT NULL,            -- STIX identifier
+    type        text NOT NULL,            -- marking-definition, relationship
+    item        text NOT NULL,            -- of a relationship: the release object that it begins at
+    modified    bigint NOT NULL,
+    body        text NOT NULL,
+    added       bigint NOT NULL UNIQUE,   -- TAXII date_added, in one order with object.added
+    PRIMARY KEY (provider, id)
+);
+CREATE INDEX companion_added ON companion (provider, added);
+
 -- +goose Down
