@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/release"
-	"ecs/internal/audit"
 	"ecs/internal/signin"
 	"ecs/internal/sqldb"
 	"ecs/observable"
@@ -122,12 +120,19 @@ func (a *api) items(_ http.ResponseWriter, r *http.Request, who signin.Account) 
 	if err != nil {
 		return nil, err
 	}
+	if q.Get("value") != "" {
+		f.Limit = limit
+		return a.named(r.Context(), who, f, q.Get("value"))
+	}
 	total, more, err := indicator.CountMatching(r.Context(), a.DB, f)
 	if err != nil {
 		return nil, err
 	}
 	f.Limit = limit
 	list, err := indicator.List(r.Context(), a.DB, f)
+	if err == nil {
+		err = access.Read(r.Context(), a.DB, who, access.ForList, "api", list...)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -229,10 +234,5 @@ func (a *api) item(_ http.ResponseWriter, r *http.Request, who signin.Account) (
 	for i := range rows {
 		out.Deliveries = append(out.Deliveries, deliveryOf(&rows[i]))
 	}
-	if !it.Display && !out.Hidden { // a sensitive read
-		err = a.DB.Write(ctx, func(tx *sql.Tx) error {
-			return audit.Append(ctx, tx, who.Login, "item.read", id.String(), map[string]string{"purpose": "api"})
-		})
-	}
-	return out, err
+	return out, access.Read(ctx, a.DB, who, access.ForStory, "api", it)
 }

@@ -20,6 +20,8 @@ type meJSON struct {
 	Person string   `json:"person"`
 	Roles  []string `json:"roles"`
 	Scope  string   `json:"scope"`
+	// Clearance is the canonical text of docs/formats/access.md.
+	Clearance string `json:"clearance"`
 }
 
 func (a *api) me(_ http.ResponseWriter, _ *http.Request, who signin.Account) (any, error) {
@@ -27,7 +29,8 @@ func (a *api) me(_ http.ResponseWriter, _ *http.Request, who signin.Account) (an
 	if roles == nil {
 		roles = []string{}
 	}
-	return meJSON{who.Login, who.Person, roles, who.Scope}, nil
+	c, err := access.ParseClearance(who.Clearance)
+	return meJSON{who.Login, who.Person, roles, who.Scope, c.String()}, err
 }
 
 type statusJSON struct {

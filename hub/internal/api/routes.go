@@ -2,9 +2,9 @@ package api
 
 import (
 	"slices"
+	"strings"
 
 	"ecs/hub/internal/access"
-	"ecs/hub/internal/intake"
 )
 
 // routes lists every operation. A feature in a file of its own gives its routes by
@@ -43,9 +43,10 @@ func (a *api) itemRoutes() []route {
 	return []route{
 		{
 			Method: "GET", Path: "/items", ID: "listItems", Group: g, Title: "List indicators", Sees: access.Indicators, Out: itemPage{}, do: a.items,
-			Query: append(slices.Clone(narrowParams), param{Name: "order", Enum: []string{"newest", "oldest"}, About: "Oldest first when absent."}, afterParam, limitParam),
+			Query: append(slices.Clone(narrowParams), param{Name: "value", About: "Only those of exactly this value, in any spelling; the answer is one page."}, param{Name: "order", Enum: []string{"newest", "oldest"}, About: "Oldest first when absent."}, afterParam, limitParam),
 		},
 		{Method: "GET", Path: "/items/{id}", ID: "readItem", Group: g, Title: "Read one indicator with its whole story", About: "Reading one whose marking forbids display is written to the audit log.", Sees: access.Indicators, Out: itemStory{}, do: a.item},
+		{Method: "GET", Path: "/items/{id}/score", ID: "scoreItem", Group: g, Title: "Tell what an indicator is worth now, and why", Sees: access.Indicators, By: "those of these who are cleared for all that the hub holds: " + strings.Join(access.Roles(access.Indicators), ", "), Out: scoreJSON{}, do: a.worth},
 		{
 			Method: "POST", Path: "/items/{id}/{act}", ID: "decideItem", Group: g, Title: "Decide on one indicator", About: actsHelp(), Sees: access.Indicators, By: "as the act says",
 			Enum: acts, In: order{}, Out: actAnswer{}, Once: true, Match: true, do: a.act,
@@ -73,7 +74,7 @@ func (a *api) deliveryRoutes() []route {
 			Method: "GET", Path: "/batches", ID: "listBatches", Group: g, Title: "List deliveries, newest first", Sees: access.Deliveries, Out: batchList{}, do: a.batches,
 			Query: []param{{Name: "source", About: "Only this source's."}, {Name: "before", Form: "date-time", About: "Only those received before this moment."}, limitParam},
 		},
-		{Method: "GET", Path: "/batches/{id}", ID: "readBatch", Group: g, Title: "Read the report of one delivery", Sees: access.Deliveries, Out: intake.Batch{}, do: a.batch},
+		{Method: "GET", Path: "/batches/{id}", ID: "readBatch", Group: g, Title: "Read the report of one delivery", Sees: access.Deliveries, Out: access.Batch{}, do: a.batch},
 		{
 			Method: "GET", Path: "/batches/{id}/refusals", ID: "listRefusals", Group: g, Title: "List what was refused of a delivery, and why", Sees: access.Deliveries, Out: refusalList{}, do: a.refusals,
 			Query: []param{{Name: "after", Is: "integer", About: "The number of the last refusal of the page before."}, limitParam},

@@ -138,6 +138,9 @@ func (c *console) indicators(w http.ResponseWriter, r *http.Request) {
 		if err == nil {
 			d.Total, d.More, err = indicator.CountMatching(r.Context(), c.DB, f)
 		}
+		if err == nil {
+			err = access.Read(r.Context(), c.DB, a, access.ForList, "console", items[:min(len(items), perPage)]...)
+		}
 		if err != nil {
 			c.fail(w, r, err)
 			return

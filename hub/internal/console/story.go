@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
-	"ecs/internal/audit"
 	"ecs/web"
 )
 
@@ -90,14 +88,10 @@ func (c *console) showStory(w http.ResponseWriter, r *http.Request, status int, 
 		c.fail(w, r, err)
 		return
 	}
-	if !it.Display && !d.Hidden { // a sensitive read, kept in the audit log
-		err = c.DB.Write(r.Context(), func(tx *sql.Tx) error {
-			return audit.Append(r.Context(), tx, a.Login, "item.read", it.ID.String(), map[string]string{"purpose": "console"})
-		})
-		if err != nil {
-			c.fail(w, r, err)
-			return
-		}
+	err = access.Read(r.Context(), c.DB, a, access.ForStory, "console", it)
+	if err != nil {
+		c.fail(w, r, err)
+		return
 	}
 	if form != nil {
 		act := r.PathValue("act")
