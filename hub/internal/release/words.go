@@ -44,6 +44,8 @@ var (
 	// ErrTear means that something above the tear line would be below it, or that the
 	// markings permit none.
 	ErrTear = errors.New("release: the tear line does not hold")
+	// ErrAttest means that an attestation contradicts itself or cannot be believed.
+	ErrAttest = errors.New("release: the attestation is refused")
 	// ErrAck means that a receipt cannot be believed and changed nothing.
 	ErrAck = errors.New("release: the receipt is refused")
 )

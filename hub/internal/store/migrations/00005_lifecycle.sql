@@ -79,7 +79,8 @@ CREATE TABLE purge_task (
     item        text NOT NULL REFERENCES item (id),
     tlp         integer NOT NULL,         -- as it was delivered
     due         bigint NOT NULL,          -- of live systems
-    attestation text NOT NULL DEFAULT '', -- which one covers it
+    attestation text NOT NULL DEFAULT '', -- which one covers it on live systems
+    backups     text NOT NULL DEFAULT '', -- and which one in backups
     exception   text NOT NULL DEFAULT '', -- what the attestation says is left of it
     PRIMARY KEY (provider, item)
 );
