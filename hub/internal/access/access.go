@@ -58,6 +58,9 @@ func Need(a signin.Account, w What) error {
 	return &RoleError{What: w}
 }
 
+// nowhere is the short name of no source.
+const nowhere = " "
+
 // Source gives the only source of which the account may see something, and
 // whether there is such a limit at all.
 func Source(a signin.Account, w What) (string, bool) {
@@ -65,7 +68,7 @@ func Source(a signin.Account, w What) (string, bool) {
 		return "", false
 	}
 	if a.Scope == "" {
-		return "\x00", true // an officer of no source sees nothing
+		return nowhere, true // an officer of no source sees nothing
 	}
 	return a.Scope, true
 }
