@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"ecs/contract"
+	"ecs/hub/internal/decision"
 	"ecs/internal/sqldb"
 	"ecs/taxii"
 )
@@ -97,9 +98,14 @@ func (d *Door) getCheckpoint(w http.ResponseWriter, r *http.Request, c caller) {
 	_, _ = w.Write([]byte(page.Checkpoint))
 }
 
-// library is a [taxii.Backend] over the tables "object" and "entry": a provider
-// sees the versions that its own log names, and nothing else.
-type library struct{ db *sqldb.DB }
+// library is a [taxii.Backend] over the tables "object", "entry" and "companion": a
+// provider sees the versions that its own log names, as far as its terms of this
+// moment permit them, and what stands beside them. Of what was taken back from it
+// there is only the version that says so.
+type library struct {
+	db  *sqldb.DB
+	now func() time.Time // time.Now when nil
+}
 
 // collections of each provider: everything, and what each service may use.
 var shelves = []struct {
@@ -144,10 +150,14 @@ func (l *library) Objects(ctx context.Context, client, collection string, q taxi
 	if services == 0 {
 		return taxii.Page{}, taxii.ErrNotFound
 	}
-	if (len(q.Types) > 0 && !slices.Contains(q.Types, "indicator")) || (len(q.SpecVersions) > 0 && !slices.Contains(q.SpecVersions, "2.1")) {
-		return taxii.Page{}, nil // the hub releases STIX 2.1 indicators alone
+	if len(q.SpecVersions) > 0 && !slices.Contains(q.SpecVersions, "2.1") {
+		return taxii.Page{}, nil // the hub releases STIX 2.1 alone
 	}
-	query, args := objectsQuery(client, services, q)
+	may, err := l.may(ctx, client)
+	if err != nil {
+		return taxii.Page{}, err
+	}
+	query, args := objectsQuery(client, services, may, q)
 	rows, err := l.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return taxii.Page{}, fmt.Errorf("door: objects: %w", err)
@@ -175,32 +185,97 @@ func (l *library) Objects(ctx context.Context, client, collection string, q taxi
 	return out, rows.Err()
 }
 
-// objectsQuery writes the statement for what [taxii.Select] defines.
-func objectsQuery(provider string, services contract.Services, q taxii.Query) (string, []any) {
-	var args []any
-	arg := func(v any) string {
-		args = append(args, v)
-		return "$" + strconv.Itoa(len(args))
+// terms are what a provider may have of its collections.
+type terms struct {
+	services contract.Services // that it is accredited for
+	beyond   []int64           // handlings that it may not hold
+}
+
+// may asks what the provider may have now. One that has left the program never gets
+// here: its certificate is not good any more.
+func (l *library) may(ctx context.Context, provider string) (terms, error) {
+	p, err := decision.Get(ctx, l.db, provider)
+	if err != nil {
+		return terms{}, fmt.Errorf("door: terms of %s: %w", provider, err)
 	}
-	who, which := arg(provider), arg(int64(services))
-	// A version is in the collection when an entry for its services names it, or
-	// one that takes out of force what such an entry had brought.
-	named := func(object string) string {
-		return `EXISTS (SELECT 1 FROM entry e WHERE e.provider = ` + who + ` AND e.item = ` + object + `.item AND e.modified = ` + object + `.modified
-			AND ((e.services & ` + which + `) <> 0 OR (e.services = 0 AND EXISTS (SELECT 1 FROM entry b
-				WHERE b.provider = ` + who + ` AND b.item = e.item AND b.seq < e.seq AND (b.services & ` + which + `) <> 0))))`
+	all, err := decision.Handlings(ctx, l.db)
+	if err != nil {
+		return terms{}, fmt.Errorf("door: terms of %s: %w", provider, err)
 	}
+	now := time.Now
+	if l.now != nil {
+		now = l.now
+	}
+	t := terms{services: p.Services}
+	for n, beyond := range p.Beyond(all, now()) {
+		if beyond {
+			t.beyond = append(t.beyond, n)
+		}
+	}
+	slices.Sort(t.beyond)
+	return t, nil
+}
+
+// statement is a query that is being written.
+type statement struct{ args []any }
+
+func (s *statement) arg(v any) string {
+	s.args = append(s.args, v)
+	return "$" + strconv.Itoa(len(s.args))
+}
+
+func marks[T any](s *statement, values []T) string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = s.arg(v)
+	}
+	return strings.Join(out, ", ")
+}
+
+// objectsQuery writes the statement for what [taxii.Select] defines, over the
+// versions that the provider may have.
+func objectsQuery(provider string, services contract.Services, may terms, q taxii.Query) (string, []any) {
+	s := &statement{}
+	who := s.arg(provider)
+	var parts []string
+	if len(q.Types) == 0 || slices.Contains(q.Types, "indicator") {
+		parts = append(parts, objectsPart(s, named(s, who, services, may), q))
+	}
+	if len(q.Types) != 1 || q.Types[0] != "indicator" {
+		parts = append(parts, besidePart(s, who, q))
+	}
+	return strings.Join(parts, " UNION ALL ") + " ORDER BY 3 LIMIT " + s.arg(int64(q.Limit)+1), s.args
+}
+
+// named writes the condition under which a version is in the collection: an entry
+// for its services names it, or one that takes out of force what such an entry had
+// brought; and when it is not blank, the object was not taken back from the provider
+// since and is within its terms.
+func named(s *statement, who string, services contract.Services, may terms) func(object string) string {
+	which, shelf := s.arg(int64(services&may.services)), s.arg(int64(services))
+	permitted := ""
+	if len(may.beyond) > 0 {
+		permitted = ` AND (SELECT i.handling FROM item i WHERE i.id = %[1]s.item) NOT IN (` + marks(s, may.beyond) + `)`
+	}
+	return func(object string) string {
+		return fmt.Sprintf(`EXISTS (SELECT 1 FROM entry e WHERE e.provider = `+who+` AND e.item = %[1]s.item AND e.modified = %[1]s.modified
+			AND ((e.services & `+which+`) <> 0 OR (e.services = 0 AND EXISTS (SELECT 1 FROM entry b
+				WHERE b.provider = `+who+` AND b.item = e.item AND b.seq < e.seq AND (b.services & `+shelf+`) <> 0))))
+			AND (%[1]s.blank OR (NOT EXISTS (SELECT 1 FROM entry l JOIN object t ON t.item = l.item AND t.modified = l.modified
+				WHERE l.provider = `+who+` AND l.item = %[1]s.item AND t.blank
+				AND l.seq = (SELECT max(m.seq) FROM entry m WHERE m.provider = `+who+` AND m.item = %[1]s.item))`+permitted+`))`, object)
+	}
+}
+
+// objectsPart asks for release objects.
+func objectsPart(s *statement, named func(string) string, q taxii.Query) string {
 	body := "''"
 	if q.Bodies {
 		body = "o.body"
 	}
-	text := "SELECT o.item, o.modified, o.added, " + body + " FROM object o WHERE o.added > " + arg(micro(q.After)) + " AND " + named("o")
+	text := "SELECT o.item, o.modified, o.added, " + body + " FROM object o WHERE o.added > " + s.arg(micro(q.After)) + " AND " + named("o")
 	if len(q.IDs) > 0 {
-		var in []string
-		for _, id := range q.IDs {
-			in = append(in, arg(id))
-		}
-		text += " AND o.item IN (" + strings.Join(in, ", ") + ")"
+		text += " AND o.item IN (" + marks(s, q.IDs) + ")"
 	}
 	v := q.Version
 	if !v.All {
@@ -212,11 +287,37 @@ func objectsQuery(provider string, services contract.Services, q taxii.Query) (s
 			or = append(or, "NOT EXISTS (SELECT 1 FROM object x WHERE x.item = o.item AND x.modified > o.modified AND "+named("x")+")")
 		}
 		for _, at := range v.At {
-			or = append(or, "o.modified = "+arg(micro(at)))
+			or = append(or, "o.modified = "+s.arg(micro(at)))
 		}
 		text += " AND (" + strings.Join(or, " OR ") + ")"
 	}
-	return text + " ORDER BY o.added LIMIT " + arg(int64(q.Limit)+1), args
+	return text
+}
+
+// besidePart asks for companions, each of which has one version: a relationship as
+// long as the provider has the object that it begins at.
+func besidePart(s *statement, who string, q taxii.Query) string {
+	body := "''"
+	if q.Bodies {
+		body = "c.body"
+	}
+	text := "SELECT c.id, c.modified, c.added, " + body + " FROM companion c WHERE c.provider = " + who + " AND c.added > " + s.arg(micro(q.After)) +
+		` AND (c.item = '' OR (SELECT e.services FROM entry e WHERE e.provider = ` + who + ` AND e.item = c.item ORDER BY e.seq DESC LIMIT 1) <> 0)`
+	if len(q.Types) > 0 {
+		text += " AND c.type IN (" + marks(s, q.Types) + ")"
+	}
+	if len(q.IDs) > 0 {
+		text += " AND c.id IN (" + marks(s, q.IDs) + ")"
+	}
+	v := q.Version
+	if len(v.At) > 0 && !v.All && !v.First && !v.Last {
+		var at []int64
+		for _, t := range v.At {
+			at = append(at, micro(t))
+		}
+		text += " AND c.modified IN (" + marks(s, at) + ")"
+	}
+	return text
 }
 
 // micro gives a time as the columns have it, with the beginning of time for the

@@ -45,7 +45,7 @@ func (l *log) exec(query string, args ...any) {
 }
 
 func (l *log) item(n int) {
-	l.exec(`INSERT INTO handling (number, digest, text) VALUES (1, 'x', 'TLP:CLEAR') ON CONFLICT DO NOTHING`)
+	l.exec(`INSERT INTO handling (number, digest, text) VALUES (1, 'x', 'U TLP:CLEAR'), (2, 'y', 'U TLP:AMBER+STRICT') ON CONFLICT DO NOTHING`)
 	l.exec(`INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
 				enforce, display, notify, disclosure, summary, context, privacy, submitter, valid_from, valid_until, observed, created, modified)
 		VALUES ($3, '', 1, '', $1, 'RELEASED', 1, 'p', $1, 'k', 'v', 7, 0, 0, 0, 0, $2, $2, $2, 0, '', '', '', 's', 0, 0, 0, 0, 0)`, itemID(n), true, n+1)
@@ -68,6 +68,27 @@ func (l *log) version(n, minute int, to map[string]contract.Services) taxii.Reco
 	return r
 }
 
+// companionRecord is what stands beside objects.
+type companionRecord struct {
+	taxii.Record
+	item string
+}
+
+// beside adds a marking definition, or a relationship that begins at an item.
+func (l *log) beside(provider string, minute int, item string) companionRecord {
+	l.added += int64(1 + rand.N(1_000_000))
+	typ := "marking-definition"
+	if item != "" {
+		typ = "relationship"
+	}
+	at := time.Date(2026, 1, 1, 0, minute, 0, 0, time.UTC)
+	id := fmt.Sprintf("%s--00000000-0000-4000-8000-%012d", typ, minute)
+	r := taxii.Record{ID: id, Version: at, Added: time.UnixMicro(l.added).UTC(), Body: json.RawMessage(`{"id":"` + id + `"}`)}
+	l.exec(`INSERT INTO companion (provider, id, type, item, modified, body, added) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		provider, id, typ, item, at.UnixMicro(), string(r.Body), l.added)
+	return companionRecord{r, item}
+}
+
 // The statement agrees with taxii.Select, for random logs and random queries.
 func TestObjectsAgainstSelect(t *testing.T) {
 	sqldbtest.Each(t, open, func(t *testing.T, db *sqldb.DB) {
@@ -77,10 +98,21 @@ func TestObjectsAgainstSelect(t *testing.T) {
 		}
 		held := map[string]map[contract.Services][]taxii.Record{"north": {}, "south": {}}
 		had := map[string]contract.Services{} // provider and item: services of all entries so far
+		newest := map[string]contract.Services{}
+		taken := map[string]bool{}    // provider and item: the newest entry is of a blank version
+		origin := map[string]string{} // of a relationship: provider and item
+		isBlank, strict := map[string]bool{}, map[string]bool{}
 		const items = 12
 		for n := range items {
 			l.item(n)
+			if n%4 == 0 {
+				l.exec(`UPDATE item SET handling = 2 WHERE id = $1`, itemID(n))
+				strict[itemID(n)] = true
+			}
 		}
+		l.exec(`UPDATE provider SET ceiling = 4 WHERE id = 'north'`)
+		l.exec(`UPDATE provider SET services = 5 WHERE id = 'south'`)
+		accredited := map[string]contract.Services{"north": 7, "south": 5}
 		for minute := 1; minute < 50; minute++ {
 			n, to := rand.N(items), map[string]contract.Services{}
 			for p := range held {
@@ -88,15 +120,42 @@ func TestObjectsAgainstSelect(t *testing.T) {
 					to[p] = contract.Services(rand.N(8))
 				}
 			}
+			if rand.N(5) == 0 {
+				to = map[string]contract.Services{"south": 0}
+			}
 			r := l.version(n, minute, to)
+			if len(to) == 1 && to["south"] == 0 && rand.N(3) > 0 {
+				l.exec(`UPDATE object SET blank = true WHERE item = $1 AND modified = $2`, r.ID, r.Version.UnixMicro())
+				isBlank[r.ID+r.Version.String()] = true
+			}
 			for p, s := range to {
 				key := p + r.ID
 				for _, shelf := range shelves {
-					if s&shelf.services != 0 || (s == 0 && had[key]&shelf.services != 0) {
+					if s&shelf.services&accredited[p] != 0 || (s == 0 && had[key]&shelf.services != 0) {
 						held[p][shelf.services] = append(held[p][shelf.services], r)
 					}
 				}
 				had[key] |= s
+				newest[key], taken[key] = s, isBlank[r.ID+r.Version.String()]
+			}
+			if minute%7 == 0 {
+				c := l.beside("south", minute, []string{"", itemID(n)}[rand.N(2)])
+				for _, shelf := range shelves {
+					held["south"][shelf.services] = append(held["south"][shelf.services], c.Record)
+				}
+				if c.item != "" {
+					origin[c.ID] = "south" + c.item
+				}
+			}
+		}
+		for p, all := range held {
+			for services, records := range all {
+				all[services] = slices.DeleteFunc(records, func(r taxii.Record) bool {
+					if key := origin[r.ID]; key != "" {
+						return newest[key] == 0
+					}
+					return !isBlank[r.ID+r.Version.String()] && (taken[p+r.ID] || p == "south" && strict[r.ID])
+				})
 			}
 		}
 		lib := &library{db: db}
@@ -110,7 +169,7 @@ func TestObjectsAgainstSelect(t *testing.T) {
 				q.IDs = append(q.IDs, itemID(rand.N(items+1)))
 			}
 			if rand.N(4) == 0 {
-				q.Types = []string{"indicator", "malware"}[rand.N(2):]
+				q.Types = []string{"relationship", "marking-definition", "indicator", "malware"}[rand.N(4):]
 				q.SpecVersions = []string{"2.1", "2.0"}[rand.N(2):]
 			}
 			q.Version = taxii.Versions{All: rand.N(4) == 0, First: rand.N(4) == 0, Last: rand.N(4) == 0}
@@ -220,7 +279,7 @@ func BenchmarkObjects(b *testing.B) {
 	err := db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO provider (id, name, state, services, ceiling, not_before, not_after, created) VALUES ('north', 'N', 'OPERATIONAL', 7, 0, 0, 0, 0)`)
 		if err == nil {
-			_, err = tx.ExecContext(ctx, `INSERT INTO handling (number, digest, text) VALUES (1, 'x', 'TLP:CLEAR')`)
+			_, err = tx.ExecContext(ctx, `INSERT INTO handling (number, digest, text) VALUES (1, 'x', 'U TLP:CLEAR')`)
 		}
 		for n := 0; n < 20_000 && err == nil; n++ {
 			_, err = tx.ExecContext(ctx, `INSERT INTO item (number, pivot, handling, labels, id, state, version, pattern, pattern_key, kind, value, services, category, action, confidence, tlp,
