@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"ecs/contract"
@@ -84,12 +85,40 @@ func (a *api) act(_ http.ResponseWriter, r *http.Request, who signin.Account) (a
 	return answer, nil
 }
 
+// keep leaves the indicator out: it is read anew.
+func (x actAnswer) keep() any { return actAnswer{Released: x.Released, Refused: x.Refused} }
+
+func (a *api) actAgain(r *http.Request, who signin.Account, kept []byte) (any, error) {
+	var out actAnswer
+	err := json.Unmarshal(kept, &out)
+	if err != nil {
+		return nil, err
+	}
+	id, err := idOf(r)
+	if err != nil {
+		return nil, err
+	}
+	it, err := access.Item(r.Context(), a.DB, who, id)
+	if err != nil {
+		return nil, err
+	}
+	out.Item = itemOf(who, &it)
+	return out, nil
+}
+
+func bulkAgain(_ *http.Request, _ signin.Account, kept []byte) (any, error) {
+	var out bulkAnswer
+	err := json.Unmarshal(kept, &out)
+	return out, err
+}
+
 // bulkOrder is an act on many indicators: those of ids, or those that a filter
 // finds now. Exactly one of the two has to be there.
 type bulkOrder struct {
 	order
 	IDs    []contract.ID `json:"ids,omitempty"`
 	Filter *narrowing    `json:"filter,omitempty"`
+	Bulk   string        `json:"bulk,omitempty"` // undo only, in the place of both: what this bulk act decided
 }
 
 // MaxBulk is the most indicators that one bulk act takes.
@@ -106,6 +135,7 @@ type bulkAnswer struct {
 	Failed   int            `json:"failed"`
 	Failures []failureJSON  `json:"failures"`          // the first thousand
 	Refused  map[string]int `json:"refused,omitempty"` // refused targets, and how often
+	Bulk     string         `json:"bulk,omitempty"`    // of this act, for undo
 }
 
 func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
@@ -118,7 +148,12 @@ func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (
 	if err != nil {
 		return nil, err
 	}
-	ids, err := a.many(r.Context(), who, &o)
+	var ids []contract.ID
+	if o.Bulk == "" {
+		ids, err = a.many(r.Context(), who, &o)
+	} else if x.name != "undo" || len(o.IDs) > 0 || o.Filter != nil {
+		err = &badRequest{"bulk names what undo takes back, in the place of ids and filter.", "Send it to /api/v1/bulk/undo, alone with a reason."}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +161,16 @@ func (a *api) bulk(w http.ResponseWriter, r *http.Request, who signin.Account) (
 	long := web.NewPatience(w)
 	progress := func(int, int) { long.Progress() }
 	progress(0, len(ids))
-	b, err := x.all(a, r.Context(), who, ids, &o.order, progress)
+	var b release.Bulk
+	if o.Bulk != "" {
+		b, err = a.Desk.UndoAll(r.Context(), who, o.Bulk, o.Reason, progress)
+	} else {
+		b, err = x.all(a, r.Context(), who, ids, &o.order, progress)
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := bulkAnswer{Done: b.Done, Failed: b.Failed, Failures: []failureJSON{}, Refused: b.Refused}
+	out := bulkAnswer{Done: b.Done, Failed: b.Failed, Failures: []failureJSON{}, Refused: b.Refused, Bulk: b.ID}
 	for _, f := range b.Failures {
 		x, _ := explain(f.Err) // of an unknown error it says nothing but that it failed
 		out.Failures = append(out.Failures, failureJSON{f.ID, x.Code, x.Detail})

@@ -32,7 +32,10 @@ type Config struct {
 	Now      func() time.Time // time.Now when nil
 }
 
-type api struct{ Config }
+type api struct {
+	Config
+	limits *limits
+}
 
 const (
 	bodyLimit = 8 << 20 // bytes of a request that is not a delivery: 100,000 identifiers fit
@@ -44,7 +47,7 @@ func New(cfg Config) http.Handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	a := &api{cfg}
+	a := &api{cfg, newLimits()}
 	mux := http.NewServeMux()
 	// The routes are in routes.go: a feature adds a line there and says in its own file
 	// what it answers.
@@ -72,6 +75,12 @@ func (a *api) serve(to *route) http.HandlerFunc {
 			problem(w, access.Explanation{Status: http.StatusUnauthorized, Code: "sign-in", Title: "Sign in first", Detail: "Nobody is signed in.", Next: "Send login and password by HTTP Basic."})
 			return
 		}
+		wait, ok := a.limits.take(who.Login)
+		if !ok {
+			tooMany(w, wait)
+			return
+		}
+		defer a.limits.give(who.Login)
 		if !to.Free {
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		}
@@ -81,7 +90,11 @@ func (a *api) serve(to *route) http.HandlerFunc {
 		}
 		var out any
 		if err == nil {
-			out, err = to.do(w, r, who)
+			if to.Again != nil {
+				out, err = a.once(w, r, who, to)
+			} else {
+				out, err = to.do(w, r, who)
+			}
 		}
 		if err != nil {
 			a.fail(w, r, err)

@@ -127,7 +127,7 @@ func operation(r *route, s *schemas) schema {
 	for i := range r.Query {
 		parameters = append(parameters, r.Query[i].schema())
 	}
-	if r.Once {
+	if r.Again != nil {
 		parameters = append(parameters,
 			schema{"name": "Idempotency-Key", "in": "header", "description": "Chosen by the caller, 8 to 128 printable characters: the same request with the same key within a day is done once, and answered again from what was kept.", "schema": schema{"type": "string", "minLength": 8, "maxLength": 128}})
 	}

@@ -36,8 +36,9 @@ type route struct {
 	// Gives lists media types of an answer that the handler writes by itself, and
 	// gives [written] for.
 	Gives []string
-	// Once lets the caller repeat the request safely by an Idempotency-Key.
-	Once bool
+	// Again lets the caller repeat the request safely by an Idempotency-Key: it makes
+	// the answer to a repetition.
+	Again again
 	// Match lets the caller name the version that was seen, by If-Match.
 	Match bool
 	// Free says that the body may be longer than bodyLimit: intake bounds deliveries.

@@ -49,11 +49,11 @@ func (a *api) itemRoutes() []route {
 		{Method: "GET", Path: "/items/{id}/score", ID: "scoreItem", Group: g, Title: "Tell what an indicator is worth now, and why", Sees: access.Indicators, By: "those of these who are cleared for all that the hub holds: " + strings.Join(access.Roles(access.Indicators), ", "), Out: scoreJSON{}, do: a.worth},
 		{
 			Method: "POST", Path: "/items/{id}/{act}", ID: "decideItem", Group: g, Title: "Decide on one indicator", About: actsHelp(), Sees: access.Indicators, By: "as the act says",
-			Enum: acts, In: order{}, Out: actAnswer{}, Once: true, Match: true, do: a.act,
+			Enum: acts, In: order{}, Out: actAnswer{}, Again: a.actAgain, Match: true, do: a.act,
 		},
 		{
 			Method: "POST", Path: "/bulk/{act}", ID: "decideItems", Group: g, Title: "Decide on many indicators", About: "Either ids or filter has to be there. Each indicator succeeds or fails by itself.", Sees: access.Indicators, By: "as the act says",
-			Enum: acts, In: bulkOrder{}, Out: bulkAnswer{}, Once: true, do: a.bulk,
+			Enum: acts, In: bulkOrder{}, Out: bulkAnswer{}, Again: bulkAgain, do: a.bulk,
 		},
 	}
 }
