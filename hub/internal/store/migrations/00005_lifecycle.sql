@@ -11,6 +11,7 @@ ALTER TABLE decision ADD COLUMN bulk text NOT NULL DEFAULT '';
 ALTER TABLE decision ADD COLUMN undone bigint NOT NULL DEFAULT 0;
 CREATE INDEX decision_bulk ON decision (bulk, item) WHERE bulk <> '';
 CREATE INDEX decision_person ON decision (person, at);
+CREATE INDEX decision_no ON decision (at) WHERE kind IN ('return', 'reject', 'recall');
 
 -- An item that was made of another one: to replace it, to carry its lower part, or
 -- to be watched for before it is approved. It does not own its pattern while its
