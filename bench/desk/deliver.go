@@ -60,6 +60,10 @@ func (p *process) deliver(ctx context.Context, o options) error {
 		return err
 	}
 	defer func() { _ = os.Remove(file) }()
+	idle, err := p.cost()
+	if err != nil {
+		return err
+	}
 	b, took, used, err := p.send(ctx, "one", "stix", file)
 	if err != nil {
 		return err
@@ -84,6 +88,7 @@ func (p *process) deliver(ctx context.Context, o options) error {
 	rate("  by the hub's processor time, two cores busy", n/used.cpu.Seconds()*2, "items/s", other{"wanted", 20_000})
 	line("  processor time of the hub for each", number(used.cpu.Seconds()/n*1e6)+" µs", "")
 	bounded("  most memory of the hub (RSS)", float64(used.peak)/(1<<20), 500, "MiB")
+	line("  of it when it had started, with the warning lists", number(float64(idle.peak)/(1<<20))+" MiB", "")
 	var sum int64
 	for _, c := range b.States {
 		sum += c

@@ -9,6 +9,7 @@ import (
 // liteFS shows migrations as SQLite shall read them: what stands in a comment of
 // the form "/* sqlite: WITHOUT ROWID */" is a comment to PostgreSQL and part of the
 // statement to SQLite. It is for how a table is stored, never for what it means.
+// Queries may have such comments too, when they have arguments.
 type liteFS struct{ fs.FS }
 
 var onlyLite = regexp.MustCompile(`/\* sqlite: ([A-Z ]+) \*/`)

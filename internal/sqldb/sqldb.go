@@ -91,10 +91,10 @@ func open(dsn string) (*DB, error) {
 		"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
 	// The writer keeps the pages of its indexes, and moves the log into the database
-	// every 80 MB: the same pages are written by one portion of an import after the
+	// every 200 MB: the same pages are written by one portion of an import after the
 	// other. What a statement may have to take back is kept in memory. Readers share
 	// what the operating system keeps.
-	write, err := openLite(uri + "&_pragma=cache_size(-163840)&_pragma=wal_autocheckpoint(20000)&_pragma=temp_store(2)")
+	write, err := openLite(uri + "&_pragma=cache_size(-163840)&_pragma=wal_autocheckpoint(50000)&_pragma=temp_store(2)")
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ type statement struct {
 
 // PrepareContext implements [driver.ConnPrepareContext].
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	return c.liteConn.PrepareContext(ctx, positional(query))
+	return c.liteConn.PrepareContext(ctx, liteText(query))
 }
 
 // ExecContext implements [driver.ExecerContext].
@@ -144,7 +144,7 @@ func (c *conn) statement(ctx context.Context, query string, parameters int) (*st
 		c.order.MoveToFront(e)
 		return s, nil
 	}
-	made, err := c.liteConn.PrepareContext(ctx, positional(query))
+	made, err := c.liteConn.PrepareContext(ctx, liteText(query))
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +193,12 @@ func (r *rows) Close() error {
 		err = errors.Join(err, s.liteStmt.Close())
 	}
 	return err
+}
+
+// liteText gives a query as SQLite shall read it: as migrations are, see liteFS, and
+// with placeholders that it counts.
+func liteText(query string) string {
+	return positional(onlyLite.ReplaceAllString(query, "$1"))
 }
 
 // positional writes the placeholders $1, $2, ... $n as ? when they stand in this

@@ -420,7 +420,9 @@ func insertBy(ctx context.Context, tx *sql.Tx, table string, rows [][]any, n int
 	}
 	width := len(rows[0])
 	var text strings.Builder
-	text.WriteString("INSERT INTO " + table + " VALUES ")
+	// A failure takes back the whole portion: SQLite need not be ready to take back
+	// this one statement, and copies no page for it.
+	text.WriteString("INSERT /* sqlite: OR FAIL */ INTO " + table + " VALUES ")
 	for i := range n {
 		if i > 0 {
 			text.WriteString(", ")

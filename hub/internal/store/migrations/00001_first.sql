@@ -231,8 +231,8 @@ CREATE TABLE item_count (
 -- Each time a source named it: merged, never lost.
 CREATE TABLE item_source (
     mention     integer PRIMARY KEY,
-    number      integer NOT NULL REFERENCES item (number),
-    batch       integer NOT NULL,         -- batch.number, as source and handling are: intake checks them once for a portion
+    number      integer NOT NULL,         -- item.number; no reference, as batch, source and handling have none:
+    batch       integer NOT NULL,         -- intake checks them once for a portion, not for each of ten million rows
     source      text NOT NULL,
     place       text NOT NULL,
     reference   text NOT NULL,            -- the source's own identifier
