@@ -139,7 +139,7 @@ func load(t *testing.T) *tree {
 
 func isText(p string) bool {
 	switch path.Ext(p) {
-	case ".go", ".md", ".mod", ".sql", ".yaml", ".yml", ".csv", ".html", ".sh", ".txt", ".js", ".css":
+	case ".go", ".md", ".mod", ".sql", ".yaml", ".yml", ".csv", ".html", ".sh", ".txt", ".js", ".css", ".json", ".cedar", ".cedarschema":
 		return true
 	}
 	return path.Base(p) == "Makefile" || strings.HasPrefix(p, ".ci/") || strings.HasPrefix(p, "tools/")
