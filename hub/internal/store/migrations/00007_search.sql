@@ -48,4 +48,58 @@ CREATE TABLE search_erase (
     at          bigint NOT NULL           -- since when
 );
 
+-- Searches that somebody keeps, and when they were last looked at.
+CREATE TABLE saved_search (
+    id          text PRIMARY KEY,
+    login       text NOT NULL REFERENCES account (login) ON DELETE CASCADE,
+    name        text NOT NULL,
+    query       text NOT NULL,            -- see docs/formats/search.md
+    shared      boolean NOT NULL,         -- whoever may search sees it
+    created     bigint NOT NULL
+);
+CREATE UNIQUE INDEX saved_search_name ON saved_search (login, name);
+CREATE TABLE saved_look (
+    search      text NOT NULL REFERENCES saved_search (id) ON DELETE CASCADE,
+    login       text NOT NULL REFERENCES account (login) ON DELETE CASCADE,
+    number      bigint NOT NULL,          -- newest item at that moment
+    at          bigint NOT NULL,
+    PRIMARY KEY (search, login)
+);
+
+-- What colleagues say to each other about an indicator, an object, a delivery or a
+-- source, and who shall do what about it until when.
+CREATE TABLE comment (
+    id          text PRIMARY KEY,
+    subject     text NOT NULL,            -- 'item', 'object', 'batch' or 'source', a colon, its identifier
+    login       text NOT NULL,
+    person      text NOT NULL,
+    text        text NOT NULL,            -- passed the privacy screen
+    at          bigint NOT NULL
+);
+CREATE INDEX comment_subject ON comment (subject, at);
+CREATE TABLE task (
+    id          text PRIMARY KEY,
+    subject     text NOT NULL,            -- as of a comment
+    title       text NOT NULL,            -- passed the privacy screen
+    assignee    text NOT NULL,            -- login
+    due         bigint NOT NULL,          -- 0: no day
+    state       text NOT NULL,            -- open, doing, done, dropped
+    version     bigint NOT NULL,          -- optimistic lock
+    login       text NOT NULL,            -- who gave it
+    created     bigint NOT NULL
+);
+CREATE INDEX task_assignee ON task (assignee, due) WHERE state IN ('open', 'doing');
+CREATE INDEX task_subject ON task (subject, created);
+-- Each change of a task, never changed.
+CREATE TABLE task_step (
+    task        text NOT NULL REFERENCES task (id),
+    version     bigint NOT NULL,          -- that it led to
+    what        text NOT NULL,            -- open, doing, done, dropped, assigned, due
+    note        text NOT NULL,            -- passed the privacy screen
+    login       text NOT NULL,
+    person      text NOT NULL,
+    at          bigint NOT NULL,
+    PRIMARY KEY (task, version)
+);
+
 -- +goose Down
