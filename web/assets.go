@@ -98,6 +98,8 @@ func kindOf(name string) string {
 		return "text/css; charset=utf-8"
 	case ".svg":
 		return "image/svg+xml"
+	case ".js":
+		return "text/javascript; charset=utf-8"
 	case ".md", "":
 		return "text/plain; charset=utf-8"
 	}

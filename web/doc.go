@@ -6,7 +6,8 @@
 //
 // It is not for decisions, queries or roles, and knows neither house.
 //
-// Invariants: every page works without script and there is none; nothing is
+// Invariants: every page works without script, and the only one
+// moves the focus in the approval queue; nothing is
 // loaded from another origin; no page needs an inline style, so that the
 // Content-Security-Policy of [Secure] can forbid everything that is not ours;
 // all text is escaped by html/template, charts included.

@@ -2,9 +2,9 @@ package web
 
 import "net/http"
 
-// policy forbids everything but our own style sheets, images and fonts, and
-// forms that post to us. There is no script to allow.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; " +
+// policy forbids everything but our own style sheets, images, fonts and script files,
+// and forms that post to us. Script in a page is forbidden, and it may fetch nothing.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 func setCommon(h http.Header) {

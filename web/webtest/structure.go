@@ -142,7 +142,15 @@ func (c *checker) element(n *html.Node) {
 			c.t.Errorf("%s: heading %q jumps from level %d to %d", c.name, Text(n), c.level, level)
 		}
 		c.level = max(level, 1)
-	case "script", "style", "iframe", "object", "embed":
+	case "script": // a file of ours that the page does not need
+		src, wait := Attr(n, "src"), false
+		for _, a := range n.Attr {
+			wait = wait || a.Key == "defer"
+		}
+		if !strings.HasPrefix(src, "/assets/") || !wait || n.FirstChild != nil {
+			c.t.Errorf("%s: a script that is no deferred file of ours: %q", c.name, src)
+		}
+	case "style", "iframe", "object", "embed":
 		c.t.Errorf("%s: <%s> has no place on our pages", c.name, n.Data)
 	case "a":
 		href := Attr(n, "href")

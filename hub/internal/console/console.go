@@ -11,6 +11,7 @@ import (
 	"ecs/hub/internal/people"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
+	"ecs/hub/internal/review"
 	"ecs/internal/signin"
 	"ecs/internal/sqldb"
 	"ecs/web"
@@ -25,6 +26,7 @@ type Config struct {
 	Program  *program.Program
 	Intake   *intake.Intake
 	Feedback *feedback.Ledger
+	Review   *review.Desk     // one without warning lists when nil
 	People   *people.Register // nil: roles are not kept here, and there is no page of them
 	API      http.Handler     // what answers below /api/, behind the same sign-in
 	Log      *slog.Logger
@@ -36,7 +38,8 @@ var Public = []string{web.AssetPrefix}
 
 type console struct {
 	Config
-	pages *web.Renderer
+	review *review.Desk
+	pages  *web.Renderer
 }
 
 // perPage is how many rows a listing shows.
@@ -52,7 +55,10 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &console{Config: cfg, pages: pages}
+	c := &console{Config: cfg, pages: pages, review: cfg.Review}
+	if c.review == nil {
+		c.review = review.New(review.Config{DB: cfg.DB, Now: cfg.Now})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.dashboard)
 	mux.HandleFunc("GET /indicators", c.see(access.Indicators, c.indicators))
@@ -60,6 +66,8 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("POST /indicators/{id}/{act}", c.see(access.Indicators, c.act))
 	mux.HandleFunc("GET /queue", c.see(access.Indicators, c.queue))
 	mux.HandleFunc("POST /queue", c.see(access.Indicators, c.bulk))
+	mux.HandleFunc("GET /decisions", c.see(access.Indicators, c.decisions))
+	mux.HandleFunc("POST /decisions/undo", c.see(access.Indicators, c.undo))
 	mux.HandleFunc("GET /deliveries", c.see(access.Deliveries, c.deliveries))
 	mux.HandleFunc("GET /deliveries/{id}", c.see(access.Deliveries, c.delivery))
 	mux.HandleFunc("GET /providers", c.see(access.Providers, c.providers))
@@ -188,6 +196,7 @@ var sentences = map[string]string{
 	"recall":    "Recalled. The removal is on its way to every provider that had it.",
 	"hold":      "The indicator is back at the privacy gate.",
 	"bulk":      "Done for %n indicators.",
+	"undone":    "Taken back: %n. It waits again where it was.",
 	"register":  "The provider is registered. Next, open its eligibility review.",
 	"state":     "The provider's new state is recorded.",
 	"accredit":  "The accreditation is recorded.",

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/intake"
 	"ecs/hub/internal/policy"
 )
 
@@ -22,6 +23,7 @@ var questions = []struct {
 	{"sample", "Chosen by the sample: look whether personal data was missed.", func(f *indicator.Finding) bool { return f.Code == policy.CodeSample }},
 	{"personal", "Determine whether personal data is in it, and whether it is needed.", func(f *indicator.Finding) bool { return indicator.IsPrivacy(f.Code) }},
 	{"override", "Is the block worth it? Two persons have to say so with reasons, or it goes back.", func(f *indicator.Finding) bool { return f.Severity == indicator.Stop }},
+	{"marking", "Its markings forbid something: nothing to decide, to be kept to.", func(f *indicator.Finding) bool { return f.Code == intake.CodeMarking }},
 	{"source", "Its source has something to say: look whether it is still what was delivered.", func(f *indicator.Finding) bool { return strings.HasPrefix(f.Code, "S") }},
 	{"known", "The hub knows something close: look whether this one is needed, and whether it is right.", func(f *indicator.Finding) bool {
 		return strings.HasPrefix(f.Code, "V8-") || strings.HasPrefix(f.Code, "V9-")

@@ -11,13 +11,14 @@ import (
 	"ecs/contract"
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/policy"
 	"ecs/internal/sqldb"
 )
 
 // Precedent is what was decided about an indicator that is like this one.
 type Precedent struct {
 	Item    contract.ID
-	Value   string // empty when the reader may not see it
+	Value   string // empty when its marking forbids display
 	Kind    string // see the Kind constants of hub/internal/indicator
 	Verdict string // the code of the reason, for a return, a rejection and a recall
 	Person  string
@@ -116,8 +117,11 @@ func (s *sight) decided(ctx context.Context, q sqldb.Querier, from, where string
 		if labels != "" {
 			d.labels = strings.Split(labels, "\n")
 		}
+		if !it.Display { // shown on its own page, where its reading is recorded
+			d.Value = ""
+		}
 		if access.Hidden(s.who, &it) {
-			d.Value, d.pivot, d.Reason = "", "", "" // nor may a like value or a sentence tell of it
+			d.pivot, d.Reason = "", "" // nor may a like value or a sentence tell of it
 		}
 		out = append(out, d)
 	}
@@ -140,14 +144,19 @@ func withCodes(ctx context.Context, q sqldb.Querier, past []decided) error {
 	return nil
 }
 
-// codesOf gives the distinct codes of findings as one word.
-func codesOf(fs []indicator.Finding) string {
+// distinct gives the codes of findings, each once.
+func distinct(fs []indicator.Finding) []string {
 	codes := make([]string, len(fs))
 	for i := range fs {
 		codes[i] = fs[i].Code
 	}
 	slices.Sort(codes)
-	return strings.Join(slices.Compact(codes), ",")
+	return slices.Compact(codes)
+}
+
+// codesOf gives the distinct codes of findings as one word.
+func codesOf(fs []indicator.Finding) string {
+	return strings.Join(distinct(fs), ",")
 }
 
 // alike picks the decisions that are most like an item, the likest and newest first.
@@ -237,7 +246,7 @@ func suggest(it *indicator.Item, x *Sheet) Suggestion {
 			act = Return
 		}
 		return Suggestion{Act: act, Code: first.Verdict, Why: fmt.Sprintf("%d of %d like it went this way, the last by %s.", no, no+yes, first.Person)}
-	case len(x.Findings) == 0 && x.Impact.Level == "none" && it.State != indicator.TechValidation:
+	case Usual(distinct(x.Findings)) == Clear && x.Impact.Level == policy.NoImpact && it.State != indicator.TechValidation:
 		return Suggestion{Act: Approve, Code: Clear, Why: "All checks were made and found nothing."}
 	}
 	return Suggestion{}

@@ -3,7 +3,6 @@ package review
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -29,6 +28,7 @@ type Question struct {
 	Category contract.Category
 	TLP      contract.TLP
 	Codes    []string // finding codes, none for clean ones
+	Usual    string   // the code that an approval begins with
 	Single   bool     // decided by itself: it would hit many, or may be personal data
 	High     bool     // it would hit many
 	Count    int      // among those that were looked at
@@ -53,7 +53,7 @@ const (
 
 // ErrQuestion says that a question cannot be read; the page was made by another hub
 // or changed on its way.
-var ErrQuestion = errors.New("review: this is no question of the queue; open the queue again")
+var ErrQuestion = fmt.Errorf("review: %w: this is no question of the queue; open the queue again", access.ErrCursor)
 
 // key is what makes indicators the same question.
 type key struct {
@@ -147,6 +147,7 @@ func (d *Desk) group(ctx context.Context, who signin.Account, items []indicator.
 			if ks[i].codes != "" {
 				q.Codes = strings.Split(ks[i].codes, ",")
 			}
+			q.Usual = Usual(q.Codes)
 			out = append(out, q)
 		}
 		out[n].Count++
@@ -204,7 +205,7 @@ func (d *Desk) keys(ctx context.Context, who signin.Account, items []indicator.I
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	found, err := findings(ctx, d.db, items)
+	found, err := s.findings(ctx, d.db, items)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -322,6 +323,20 @@ func (d *Desk) Members(ctx context.Context, who signin.Account, state indicator.
 		out = append(out, some...)
 	}
 	return out[:min(len(out), limit)], nil
+}
+
+// Rank orders indicators that the reader may know of, what would hit most first.
+func (d *Desk) Rank(ctx context.Context, who signin.Account, items []indicator.Item) error {
+	_, _, risks, err := d.keys(ctx, who, items)
+	if err != nil {
+		return err
+	}
+	of := make(map[int64]risk, len(items))
+	for i := range items {
+		of[items[i].Number] = risks[i]
+	}
+	slices.SortStableFunc(items, func(a, b indicator.Item) int { return cmp.Compare(of[b.Number], of[a.Number]) })
+	return nil
 }
 
 // these keeps what is the question.

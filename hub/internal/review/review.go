@@ -3,6 +3,8 @@ package review
 import (
 	"context"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +100,7 @@ type Sheet struct {
 	Mentions   []Mention
 	Precedents []Precedent
 	Suggestion Suggestion
+	Usual      string // the code that an approval begins with
 	Clock      Clock
 }
 
@@ -119,7 +122,7 @@ func (d *Desk) Sheets(ctx context.Context, who signin.Account, items []indicator
 	if err != nil {
 		return nil, err
 	}
-	found, err := findings(ctx, d.db, items)
+	found, err := s.findings(ctx, d.db, items)
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +153,11 @@ func (d *Desk) Sheets(ctx context.Context, who signin.Account, items []indicator
 		x.Clock = clockOf(it, now)
 		if access.Hidden(who, it) {
 			x.Findings = withoutDetail(x.Findings)
-			x.Asks = asks(x.Findings)
+			x.Asks, x.Usual = asks(x.Findings), Usual(distinct(x.Findings))
 			x.Impact.Sentence = "Hidden with the value."
 			continue
 		}
-		x.Asks = asks(x.Findings)
+		x.Asks, x.Usual = asks(x.Findings), Usual(distinct(x.Findings))
 		x.Checks = check.Checked(&subjects[i], x.Findings)
 		x.Impact = check.Impact(&subjects[i], x.Findings, near[i])
 		x.Score, x.Precedents = worth[i], past[i]
@@ -253,7 +256,62 @@ func (s *sight) named(alias string, args *[]any) string {
 	return out
 }
 
-// findings reads those of many indicators, stops first.
+// other finds the indicators that a finding speaks of.
+var other = regexp.MustCompile(`indicator--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+// findings reads those of many indicators, stops first, as access.Findings does for
+// one: what names an indicator of which the reader may not know is left out whole.
+func (s *sight) findings(ctx context.Context, q *sqldb.DB, items []indicator.Item) (map[int64][]indicator.Finding, error) {
+	out, err := findings(ctx, q, items)
+	if err != nil || s.handlings == nil && !s.limited {
+		return out, err
+	}
+	asked := map[string]bool{}
+	for _, fs := range out {
+		for i := range fs {
+			for _, id := range other.FindAllString(fs[i].Detail, -1) {
+				asked[id] = false
+			}
+		}
+	}
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(asked)), q.Placeholders()/2) {
+		err = s.known(ctx, q, some, asked)
+		if err != nil {
+			return nil, err
+		}
+	}
+	for n, fs := range out {
+		out[n] = slices.DeleteFunc(fs, func(f indicator.Finding) bool {
+			return slices.ContainsFunc(other.FindAllString(f.Detail, -1), func(id string) bool { return !asked[id] })
+		})
+	}
+	return out, nil
+}
+
+// known marks those of some indicators of which the reader may know.
+func (s *sight) known(ctx context.Context, q sqldb.Querier, ids []string, into map[string]bool) error {
+	args := make([]any, len(ids))
+	marks := make([]string, len(ids))
+	for i, id := range ids {
+		args[i], marks[i] = id, "$"+strconv.Itoa(i+1)
+	}
+	rows, err := q.QueryContext(ctx, `SELECT i.id FROM item i WHERE i.id IN (`+strings.Join(marks, ", ")+`) AND `+s.items("i", &args), args...)
+	if err != nil {
+		return fmt.Errorf("review: findings: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id string
+		err = rows.Scan(&id)
+		if err != nil {
+			return err
+		}
+		into[id] = true
+	}
+	return rows.Err()
+}
+
+// findings reads those of many indicators, stops first, whoever may see them.
 func findings(ctx context.Context, q sqldb.Querier, items []indicator.Item) (map[int64][]indicator.Finding, error) {
 	ids := make(map[int64]contract.ID, len(items))
 	for i := range items {
