@@ -15,8 +15,12 @@ func (a *api) routes() []route {
 		a.itemRoutes(),
 		a.deliveryRoutes(),
 		a.providerRoutes(),
+		a.rehearsalRoutes(),
 		a.reportRoutes(),
 		a.peopleRoutes(),
+		a.searchRoutes(),
+		a.graphRoutes(),
+		a.caseworkRoutes(),
 	)
 }
 

@@ -26,6 +26,7 @@ type Config struct {
 	Program  *program.Program
 	Intake   *intake.Intake
 	Feedback *feedback.Ledger
+	Feeds    Feeds            // what the hub polls; none when nil
 	Review   *review.Desk     // one without warning lists when nil
 	People   *people.Register // nil: roles are not kept here, and there is no page of them
 	API      http.Handler     // what answers below /api/, behind the same sign-in
@@ -69,7 +70,19 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("GET /decisions", c.see(access.Indicators, c.decisions))
 	mux.HandleFunc("POST /decisions/undo", c.see(access.Indicators, c.undo))
 	mux.HandleFunc("GET /deliveries", c.see(access.Deliveries, c.deliveries))
+	mux.HandleFunc("GET /deliveries/paste", c.see(access.Deliver, c.paste))
 	mux.HandleFunc("GET /deliveries/{id}", c.see(access.Deliveries, c.delivery))
+	mux.HandleFunc("GET /deliveries/{id}/refusals", c.see(access.Deliveries, c.refusalsFile))
+	mux.HandleFunc("GET /deliveries/{id}/changes", c.see(access.Deliveries, c.changes))
+	mux.HandleFunc("GET /deliveries/{id}/objects", c.see(access.Deliveries, c.objects))
+	mux.HandleFunc("GET /uploads/{id}", c.see(access.Deliver, c.look))
+	mux.HandleFunc("POST /uploads/{id}/{act}", c.see(access.Deliver, c.uploadAct))
+	mux.HandleFunc("GET /sources", c.see(access.Deliveries, c.sources))
+	mux.HandleFunc("GET /sources/{id}", c.see(access.Deliveries, c.sourcePage))
+	mux.HandleFunc("GET /sources/{id}/mapping", c.see(access.Deliveries, c.mapping))
+	mux.HandleFunc("POST /sources/{id}/mapping/{act}", c.see(access.Deliver, c.mappingAct))
+	mux.HandleFunc("GET /feeds", c.see(access.Deliveries, c.feeds))
+	mux.HandleFunc("POST /feeds/poll", c.see(access.Deliver, c.poll))
 	mux.HandleFunc("GET /providers", c.see(access.Providers, c.providers))
 	mux.HandleFunc("POST /providers", c.see(access.Providers, c.register))
 	mux.HandleFunc("GET /providers/{id}", c.see(access.Providers, c.provider))
@@ -80,6 +93,7 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("POST /providers/{id}/revoke", c.see(access.Providers, c.revoke))
 	mux.HandleFunc("GET /providers/{id}/ledger", c.see(access.Providers, c.ledger))
 	mux.HandleFunc("GET /providers/{id}/in-force", c.see(access.Providers, c.inForce))
+	mux.HandleFunc("GET /providers/{id}/rehearsal", c.see(access.Providers, c.rehearsal))
 	mux.HandleFunc("GET /feedback", c.see(access.Feedback, c.feedbackPage))
 	log := &web.AuditLog{
 		DB: c.DB, Pages: pages, Fail: c.fail, Tell: "the auditor",
@@ -95,7 +109,8 @@ func New(cfg Config) (http.Handler, error) {
 
 	all := http.NewServeMux()
 	all.Handle(web.AssetPrefix, web.Assets())
-	all.HandleFunc("POST /deliveries", c.see(access.Deliver, c.deliver)) // bounded by intake, not by the limit of forms
+	all.HandleFunc("POST /deliveries", c.see(access.Deliver, c.deliver))      // bounded by intake, not by the limit of forms
+	all.HandleFunc("POST /deliveries/paste", c.see(access.Deliver, c.pasted)) // bounded by the length of a report
 	if cfg.API != nil {
 		all.Handle("/api/", cfg.API)
 	}
@@ -158,6 +173,7 @@ func (c *console) page(r *http.Request, section string) *web.Page {
 	add(access.Indicators, "Approval queue", "/queue", "check_circle_outline", c.mine(r, a))
 	add(access.Indicators, "Indicators", "/indicators", "security", 0)
 	add(access.Deliveries, "Deliveries", "/deliveries", "file_download", 0)
+	add(access.Deliveries, "Sources", "/sources", "account_balance", 0)
 	add(access.Providers, "Providers", "/providers", "connect_without_contact", 0)
 	add(access.Feedback, "Feedback", "/feedback", "forum", 0)
 	add(access.Audit, "Audit log", "/audit", "history", 0)
@@ -205,6 +221,11 @@ var sentences = map[string]string{
 	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
 	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
 	"delivered": "The delivery is taken in.",
+	"same":      "The same file was taken in before, read in the same way: nothing changed.",
+	"dropped":   "The upload is dropped. Nothing of it was taken in.",
+	"mapped":    "The mapping is saved. The next file with these columns is read by it.",
+	"unmapped":  "The mapping is removed. What was read by it stays as it is.",
+	"polled":    "The feed is read: %n records came.",
 
 	"people-request":   "Asked for. Another person has to approve it.",
 	"people-delegate":  "The delegation waits for another person’s approval.",
