@@ -31,6 +31,7 @@ import (
 	"ecs/hub/internal/policy"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
+	"ecs/hub/internal/review"
 	"ecs/hub/internal/store"
 	"ecs/internal/certs"
 	"ecs/internal/httpd"
@@ -160,7 +161,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	}
 	in := intake.New(intake.Config{
 		DB: h.db, Clearance: &holds, Checker: checker(h.db, cfg, lists, log), Spool: filepath.Join(cfg.Data, "spool"),
-		Ceiling: cfg.Ceiling, MaxBytes: cfg.MaxDelivery, FolderSubmitter: cfg.WatchAs, Log: log,
+		Ceiling: cfg.Ceiling, MaxBytes: cfg.MaxDelivery, FolderSubmitter: cfg.WatchAs, Demonstration: cfg.Demonstration, Log: log,
 	})
 
 	// People.
@@ -181,9 +182,14 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, err
 	}
+	feeds, err := collect.New(collect.Config{DB: h.db, Intake: in, Feeds: cfg.Feeds, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("hub: configuration: feeds: %w", err)
+	}
 	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, People: register, Log: log})
 	pages, err := console.New(console.Config{
-		Site: site, Accounts: staff, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, People: register, API: calls, Log: log,
+		Site: site, Accounts: staff, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, People: register, API: calls, Log: log,
+		Review: review.New(review.Config{DB: h.db, Checker: checker(h.db, cfg, lists, log)}),
 	})
 	if err != nil {
 		return nil, err
@@ -193,10 +199,6 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	})
 	if err != nil {
 		return nil, err
-	}
-	feeds, err := collect.New(collect.Config{DB: h.db, Intake: in, Feeds: cfg.Feeds, Log: log})
-	if err != nil {
-		return nil, fmt.Errorf("hub: configuration: feeds: %w", err)
 	}
 	listens := http.NewServeMux()
 	listens.Handle("/taxii2/", box) // signs officers in by itself: it has no pages
@@ -253,6 +255,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	// What runs.
 	h.group.Add("program", registry.Run)
 	h.group.Add("release", desk.Run)
+	h.group.Add("intake", in.Run)
 	h.group.Add("feeds", feeds.Run)
 	h.group.Add("inbox", box.Run)
 	h.group.Add("certificate", server.Run)

@@ -309,7 +309,7 @@ func TestDeliveryByForm(t *testing.T) {
 	send := func(c *http.Client, source, text string) (int, string) {
 		var b bytes.Buffer
 		m := multipart.NewWriter(&b)
-		for k, v := range map[string]string{"source": source, "format": "csv"} {
+		for k, v := range map[string]string{"source": source, "format": "csv", "straight": "1"} {
 			if err := m.WriteField(k, v); err != nil {
 				t.Fatal(err)
 			}
@@ -334,8 +334,12 @@ func TestDeliveryByForm(t *testing.T) {
 		t.Errorf("delivery for another source: status %d, want 403", status)
 	}
 	status, page = send(gil, "cedar", "nonsense")
-	if status != http.StatusUnprocessableEntity || !strings.Contains(page, `href="#file"`) {
+	if status != http.StatusOK || !strings.Contains(page, "It cannot be read like this") {
 		t.Errorf("a file that is no list: status %d\n%s", status, page)
+	}
+	status, page = send(gil, "cedar", "")
+	if status != http.StatusOK || !strings.Contains(page, "It cannot be read like this") {
+		t.Errorf("an empty file: status %d\n%s", status, page)
 	}
 	status, _ = send(s.client(t, "rita"), "cedar", "value,type\nx.example,domain\n")
 	if status != http.StatusForbidden {

@@ -161,7 +161,7 @@ func (h *Hub) serve(t testing.TB, db *sqldb.DB, accounts signin.Config) {
 	must(t, err)
 	check, err := policy.New(policy.Config{Demonstration: true, SamplePercent: -1})
 	must(t, err)
-	h.Intake = intake.New(intake.Config{DB: db, Checker: func() *policy.Checker { return check }, Spool: filepath.Join(t.TempDir(), "spool"), Ceiling: contract.Red})
+	h.Intake = intake.New(intake.Config{DB: db, Checker: func() *policy.Checker { return check }, Spool: filepath.Join(t.TempDir(), "spool"), Ceiling: contract.Red, Demonstration: true})
 	h.Feedback, err = feedback.New(db, feedback.Config{})
 	must(t, err)
 }

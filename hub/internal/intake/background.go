@@ -14,6 +14,7 @@ import (
 type background struct {
 	mu     sync.Mutex
 	work   map[string]*taking // by identifier of the upload
+	became map[string]string  // the deliveries of some that were taken in, for who asks next
 	closed bool
 }
 
@@ -100,8 +101,28 @@ func (in *Intake) settle(h Held, t *taking) {
 		in.cfg.Log.Error("an upload could not be taken in; it is still there", slog.String("source", h.Source), slog.Any("error", t.err))
 	}
 	in.behind.mu.Lock()
+	defer in.behind.mu.Unlock()
 	delete(in.behind.work, h.ID)
-	in.behind.mu.Unlock()
+	if t.err != nil {
+		return
+	}
+	if in.behind.became == nil || len(in.behind.became) >= maxBecame {
+		in.behind.became = map[string]string{}
+	}
+	in.behind.became[h.ID] = t.report.ID
+}
+
+// maxBecame bounds the memory of uploads that are gone; who looks for one that is
+// forgotten finds the delivery in the list.
+const maxBecame = 1000
+
+// Became gives the delivery of an upload that was taken in a short while ago, empty
+// when nobody remembers. Whether the asker may see it is to be asked of
+// hub/internal/access.
+func (in *Intake) Became(upload string) string {
+	in.behind.mu.Lock()
+	defer in.behind.mu.Unlock()
+	return in.behind.became[upload]
 }
 
 func (in *Intake) takingOf(id string) *taking {

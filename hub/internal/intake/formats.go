@@ -43,7 +43,7 @@ func opener(b *Batch, demonstration bool) (format.Open, error) {
 	case MISP:
 		return misp.Open, nil
 	case ReportText:
-		o, err := reportOption(b.Mapping, demonstration)
+		o, err := ReportOption(b.Mapping, demonstration)
 		return o.Open, err
 	case CSV, XLSX:
 		if b.Mapping == "" {

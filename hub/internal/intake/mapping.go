@@ -219,9 +219,9 @@ func (in *Intake) limits() format.Limits {
 	return format.Limits{Record: in.cfg.MaxItem, Total: in.cfg.MaxBytes}
 }
 
-// reportOption reads how a report is to be read, JSON of report.Option; empty is
-// the usual way.
-func reportOption(text string, demonstration bool) (report.Option, error) {
+// ReportOption reads how a report is to be read, JSON of report.Option; empty is the
+// usual way. The error is a *[Refused].
+func ReportOption(text string, demonstration bool) (report.Option, error) {
 	var o report.Option
 	if text != "" {
 		d := json.NewDecoder(strings.NewReader(text))
@@ -233,4 +233,15 @@ func reportOption(text string, demonstration bool) (report.Option, error) {
 	}
 	o.Demonstration = demonstration
 	return o, nil
+}
+
+// ReportMapping writes how a report is to be read for [Delivery]. Whether this is a
+// demonstration is the hub's own matter and left out.
+func ReportMapping(o report.Option) string {
+	o.Demonstration = false
+	body, err := json.Marshal(o)
+	if err != nil || string(body) == "{}" { // texts and switches always have a JSON form
+		return ""
+	}
+	return string(body)
 }

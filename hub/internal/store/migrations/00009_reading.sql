@@ -7,4 +7,7 @@ ALTER TABLE batch ADD COLUMN reading text NOT NULL DEFAULT ''; -- SHA-256 of for
 DROP INDEX batch_same;
 CREATE UNIQUE INDEX batch_same ON batch (source, digest, reading);
 
+-- What a delivery brought beside its indicators.
+CREATE INDEX source_object_batch ON source_object (batch, number);
+
 -- +goose Down
