@@ -11,8 +11,8 @@ import (
 
 	"ecs/contract"
 	"ecs/hub/internal/access"
+	"ecs/hub/internal/decision"
 	"ecs/hub/internal/indicator"
-	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
 	"ecs/web"
 )
@@ -36,11 +36,7 @@ type deliveryRow struct {
 	Sign sign
 }
 
-type offer struct {
-	program.Provider
-	Services []contract.Services // both the provider and the pattern have them
-	Why      string              // why it may not be chosen, or empty
-}
+type offer = decision.Offer
 
 type storyData struct {
 	row
@@ -187,33 +183,7 @@ func (d *storyData) able(a signinAccount) {
 
 // offers lists the providers for a release, with what each may get.
 func (c *console) offers(ctx context.Context, it *indicator.Item) ([]offer, error) {
-	all, err := program.Providers(ctx, c.DB)
-	if err != nil {
-		return nil, err
-	}
-	now := c.Now()
-	var out []offer
-	for _, x := range all {
-		o := offer{Provider: x}
-		both := x.Services
-		if it != nil {
-			both &= it.Services
-		}
-		switch {
-		case x.State != program.Operational && x.State != program.Accredited:
-			o.Why = "is " + strings.ToLower(providerSign(x.State).Text)
-		case now.Before(x.NotBefore) || (!x.NotAfter.IsZero() && !now.Before(x.NotAfter)):
-			o.Why = "its accreditation is not in force"
-		case it != nil && it.TLP > x.Ceiling:
-			o.Why = "its ceiling is TLP:" + strings.ToUpper(x.Ceiling.String())
-		case both == 0:
-			o.Why = "none of its services can observe this pattern"
-		default:
-			o.Services = both.Each()
-		}
-		out = append(out, o)
-	}
-	return out, nil
+	return decision.Offers(ctx, c.DB, it, c.Now())
 }
 
 var way = []struct {
