@@ -48,43 +48,71 @@ func newClient(base, user, password string) *client {
 }
 
 // call sends a request and decodes the answer into out, unless it is nil.
-func (c *client) call(ctx context.Context, method, path string, body io.Reader, kind string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err != nil {
-		return err
-	}
-	req.SetBasicAuth(c.user, c.password)
-	if kind != "" {
-		req.Header.Set("Content-Type", kind)
-	}
-	resp, err := c.http.Do(req)
+func (c *client) call(ctx context.Context, method, path string, body io.Reader, header http.Header, out any) error {
+	resp, err := c.send(ctx, method, path, body, header)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if out == nil {
+		return nil
+	}
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode/100 != 2 {
-		p := &problemError{Status: resp.StatusCode}
-		err = json.Unmarshal(data, p)
-		if err != nil {
-			p.Title = resp.Status
-		}
-		return p
-	}
-	if out == nil {
-		return nil
-	}
 	return json.Unmarshal(data, out)
+}
+
+// send gives the answer to a request. Whatever is not a success is a [problemError].
+func (c *client) send(ctx context.Context, method, path string, body io.Reader, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header = header
+	if header == nil {
+		req.Header = http.Header{}
+	}
+	req.SetBasicAuth(c.user, c.password)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w; is the hub running there? --hub or ECS_HUB says where it is", err)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	p := &problemError{Status: resp.StatusCode}
+	if err == nil {
+		err = json.Unmarshal(data, p)
+	}
+	if err != nil {
+		p.Title = resp.Status
+	}
+	return nil, p
+}
+
+// stream copies an answer as it arrives, and gives the report that follows it.
+func (c *client) stream(ctx context.Context, path string, q url.Values, to io.Writer) (report string, err error) {
+	resp, err := c.send(ctx, http.MethodGet, path+"?"+q.Encode(), nil, nil)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, err = io.Copy(to, resp.Body)
+	if err != nil {
+		return "", fmt.Errorf("%w: what was written until then is not whole", err)
+	}
+	return resp.Trailer.Get("Ecs-Export"), nil
 }
 
 func (c *client) get(ctx context.Context, path string, q url.Values, out any) error {
 	if len(q) > 0 {
 		path += "?" + q.Encode()
 	}
-	return c.call(ctx, http.MethodGet, path, nil, "", out)
+	return c.call(ctx, http.MethodGet, path, nil, nil, out)
 }
 
 func (c *client) post(ctx context.Context, path string, in, out any) error {
@@ -92,7 +120,7 @@ func (c *client) post(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	return c.call(ctx, http.MethodPost, path, bytes.NewReader(body), "application/json", out)
+	return c.call(ctx, http.MethodPost, path, bytes.NewReader(body), http.Header{"Content-Type": {"application/json"}}, out)
 }
 
 // problemError is an answer that is not a success (RFC 9457).
@@ -112,6 +140,7 @@ func (p *problemError) Error() string {
 type batchReport struct {
 	Batch     string           `json:"batch"`
 	Name      string           `json:"name"`
+	Format    string           `json:"format"`
 	Position  int64            `json:"items"`
 	Accepted  int64            `json:"accepted"`
 	Duplicate int64            `json:"duplicate"`
@@ -131,11 +160,17 @@ type refusal struct {
 	Excerpt string `json:"excerpt"`
 }
 
+// delivered is what a delivery is called.
+type delivered struct{ Source, Name, Format, Mapping string }
+
 // submit delivers a file. Told, when not nil, hears how many bytes have gone.
-func (c *client) submit(ctx context.Context, source, name, format string, r io.Reader, told func(int64)) (batchReport, error) {
-	q := url.Values{"source": {source}, "name": {name}, "format": {format}}
+func (c *client) submit(ctx context.Context, d delivered, r io.Reader, told func(int64)) (batchReport, error) {
+	q := url.Values{"source": {d.Source}, "name": {d.Name}, "format": {d.Format}}
+	if d.Mapping != "" {
+		q.Set("mapping", d.Mapping)
+	}
 	var out batchReport
-	err := c.call(ctx, http.MethodPost, "/api/v1/batches?"+q.Encode(), &counting{r: r, told: told}, "application/octet-stream", &out)
+	err := c.call(ctx, http.MethodPost, "/api/v1/batches?"+q.Encode(), &counting{r: r, told: told}, http.Header{"Content-Type": {"application/octet-stream"}}, &out)
 	return out, err
 }
 
@@ -218,6 +253,7 @@ type target struct {
 
 type order struct {
 	Reason        string   `json:"reason"`
+	Code          string   `json:"code,omitempty"`
 	Determination string   `json:"determination,omitempty"`
 	Summary       string   `json:"summary,omitempty"`
 	Context       string   `json:"context,omitempty"`
@@ -246,14 +282,54 @@ type bulkAnswer struct {
 		Detail string `json:"detail"`
 	} `json:"failures"`
 	Refused map[string]int `json:"refused"`
+	Bulk    string         `json:"bulk"`
+}
+
+// filter selects indicators for a bulk act.
+type filter struct {
+	Query    string   `json:"q,omitempty"`
+	States   []string `json:"states,omitempty"`
+	Provider string   `json:"provider,omitempty"`
+	Source   string   `json:"source,omitempty"`
+	Batch    string   `json:"batch,omitempty"`
+	Kind     string   `json:"kind,omitempty"`
 }
 
 func (c *client) bulk(ctx context.Context, act string, ids []string, o order) (bulkAnswer, error) {
+	return c.bulkOf(ctx, act, ids, nil, o)
+}
+
+// bulkOf does an act on indicators that are named, or on those that a filter finds.
+func (c *client) bulkOf(ctx context.Context, act string, ids []string, f *filter, o order) (bulkAnswer, error) {
 	var out bulkAnswer
 	err := c.post(ctx, "/api/v1/bulk/"+act, struct {
 		order
-		IDs []string `json:"ids"`
-	}{o, ids}, &out)
+		IDs    []string `json:"ids,omitempty"`
+		Filter *filter  `json:"filter,omitempty"`
+	}{o, ids, f}, &out)
+	return out, err
+}
+
+// undoBulk takes back what a bulk act decided.
+func (c *client) undoBulk(ctx context.Context, bulk string, o order) (bulkAnswer, error) {
+	var out bulkAnswer
+	err := c.post(ctx, "/api/v1/bulk/undo", struct {
+		order
+		Bulk string `json:"bulk"`
+	}{o, bulk}, &out)
+	return out, err
+}
+
+type account struct {
+	Login  string   `json:"login"`
+	Person string   `json:"person"`
+	Roles  []string `json:"roles"`
+	Scope  string   `json:"scope"`
+}
+
+func (c *client) me(ctx context.Context) (account, error) {
+	var out account
+	err := c.get(ctx, "/api/v1/me", nil, &out)
 	return out, err
 }
 

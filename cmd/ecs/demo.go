@@ -143,7 +143,7 @@ func enrolled(ctx context.Context, l demo.Layout, cfg provider.Config, known *pa
 
 // firstSample delivers the sample indicators; the second time nothing changes.
 func firstSample(ctx context.Context, l demo.Layout, known *passwords) error {
-	_, err := known.client(l, "grace").submit(ctx, "national-cert", "sample.csv", "csv", strings.NewReader(string(demo.SampleCSV())), nil)
+	_, err := known.client(l, "grace").submit(ctx, delivered{Source: "national-cert", Name: "sample.csv", Format: "csv"}, strings.NewReader(string(demo.SampleCSV())), nil)
 	return err
 }
 

@@ -65,7 +65,7 @@ func (c *submitCmd) one(ctx context.Context, cl *client, path string) (batchRepo
 	}
 	bar := progress{what: "sent", unit: "bytes"}
 	defer bar.clear()
-	return cl.submit(ctx, c.Source, filepath.Base(path), format, f, func(n int64) { bar.at(n, size) })
+	return cl.submit(ctx, delivered{Source: c.Source, Name: filepath.Base(path), Format: format}, f, func(n int64) { bar.at(n, size) })
 }
 
 func (r *batchReport) print() {
@@ -140,12 +140,9 @@ func (c *itemsCmd) Run(ctx context.Context) error {
 		return json.NewEncoder(os.Stdout).Encode(items)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	for _, it := range items {
-		value := it.Value
-		if it.Hidden {
-			value = "(not displayed)"
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", it.ID, it.State, it.Kind, it.Services, value)
+	for i := range items {
+		it := &items[i]
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", it.ID, it.State, it.Kind, it.Services, it.shown())
 	}
 	_ = w.Flush()
 	fmt.Printf("%d of %d\n", len(items), total)
@@ -170,6 +167,12 @@ func (c *showCmd) Run(ctx context.Context) error {
 	if c.JSON {
 		return json.NewEncoder(os.Stdout).Encode(it)
 	}
+	it.print()
+	return nil
+}
+
+// print tells the story.
+func (it *item) print() {
 	fmt.Printf("%s  %s\npattern   %s\nservices  %s   category %s   TLP:%s   confidence %d\nsummary   %s\nvalid     until %s\n",
 		it.ID, it.State, it.Pattern, it.Services, it.Category, strings.ToUpper(it.TLP), it.Confidence, it.Summary, when(it.ValidUntil))
 	for _, s := range it.Sources {
@@ -184,7 +187,6 @@ func (c *showCmd) Run(ctx context.Context) error {
 	for _, d := range it.Deliveries {
 		fmt.Printf("ledger    %s %s: %s\n", d.Provider, d.Service, d.State)
 	}
-	return nil
 }
 
 func when(t *time.Time) string {
@@ -196,7 +198,7 @@ func when(t *time.Time) string {
 
 type decideCmd struct {
 	atHub
-	Act           string   `arg:"" enum:"privacy,first,second,override,return,reject,recall,hold,emergency,ratify" help:"privacy, first, second, override, return, reject, recall, hold, emergency or ratify."`
+	Act           string   `arg:"" enum:"privacy,first,second,override,return,reject,recall,hold,emergency,ratify,extend,undo" help:"privacy, first, second, override, return, reject, recall, hold, emergency, ratify, extend or undo."`
 	Reason        string   `short:"r" required:"" help:"Why; it is kept for good."`
 	To            []string `placeholder:"PROVIDER=SERVICES" sep:"none" help:"For second and emergency: to whom and for which services, such as northnet=dns,smtp or northnet=all. Several times for several."`
 	Determination string   `enum:",PII-NOT-PRESENT,REMOVED,NECESSARY" default:"" help:"For privacy: PII-NOT-PRESENT, REMOVED or NECESSARY."`

@@ -120,7 +120,7 @@ func (j *journey) deliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rep, err := j.known.client(j.l, "grace").submit(ctx, "national-cert", "journey.json", "stix", bytes.NewReader(bundle), nil)
+	rep, err := j.known.client(j.l, "grace").submit(ctx, delivered{Source: "national-cert", Name: "journey.json", Format: "stix"}, bytes.NewReader(bundle), nil)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ type cli struct {
 	Hub      hubCmd      `cmd:"" help:"Run a hub: take in, check, approve, release and recall indicators."`
 	Provider providerCmd `cmd:"" help:"Run a provider's node, or enroll it: protect customers with the list."`
 
+	Indicator Indicator `cmd:"" help:"The desk: import, search, show, approve, release, recall and export indicators."`
+
 	Submit  submitCmd  `cmd:"" help:"Deliver a file of indicators to a hub."`
 	Items   itemsCmd   `cmd:"" help:"List indicators at a hub."`
 	Show    showCmd    `cmd:"" help:"Show one indicator's whole story."`
@@ -68,7 +70,12 @@ func main() {
 	}
 	fmt.Fprintln(os.Stderr, "ecs: "+err.Error())
 	stop()
-	os.Exit(1) //nolint:gocritic // stop has run
+	code := 1
+	var coded *codedError
+	if errors.As(err, &coded) {
+		code = coded.code
+	}
+	os.Exit(code) //nolint:gocritic // stop has run
 }
 
 // build gives the version, with the commit when the program was built from one.

@@ -88,6 +88,9 @@ func (a *api) serve(to *route) http.HandlerFunc {
 		if to.Sees != "" {
 			err = access.Enter(r.Context(), a.DB, who, to.Sees)
 		}
+		if err == nil {
+			err = to.needs(r)
+		}
 		var out any
 		if err == nil {
 			if to.Again != nil {

@@ -179,7 +179,7 @@ func (p *param) schema() schema {
 func responses(r *route, s *schemas) schema {
 	ok := schema{"description": "Done."}
 	content := schema{}
-	if r.Out != nil {
+	if r.Out != nil && r.Out != any(written{}) {
 		content["application/json"] = schema{"schema": s.of(reflect.TypeOf(r.Out), false)}
 	}
 	for _, media := range r.Gives {

@@ -83,6 +83,17 @@ func parts(path string) []string {
 	return out
 }
 
+// needs refuses a request that lacks a parameter of the address.
+func (r *route) needs(req *http.Request) error {
+	for i := range r.Query {
+		p := &r.Query[i]
+		if p.Need && req.URL.Query().Get(p.Name) == "" {
+			return &badRequest{"The address lacks " + p.Name + ".", "Add ?" + p.Name + "=…: " + p.About}
+		}
+	}
+	return nil
+}
+
 // Address is a route as others may know it: a test that fetches every one, say.
 type Address struct {
 	Method string

@@ -28,7 +28,11 @@ func (a *api) named(ctx context.Context, who signin.Account, f indicator.Filter,
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, list...)
+		for i := range list {
+			if !slices.ContainsFunc(found, func(x indicator.Item) bool { return x.ID == list[i].ID }) {
+				found = append(found, list[i])
+			}
+		}
 	}
 	err := access.Read(ctx, a.DB, who, access.ForList, "api", found...)
 	if err != nil {
