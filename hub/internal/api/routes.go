@@ -16,6 +16,7 @@ func (a *api) routes() []route {
 		a.deliveryRoutes(),
 		a.providerRoutes(),
 		a.rehearsalRoutes(),
+		a.lifecycleRoutes(),
 		a.reportRoutes(),
 		a.peopleRoutes(),
 		a.searchRoutes(),

@@ -146,3 +146,61 @@ func Reasons(ctx context.Context, q sqldb.Querier, source string, from, to time.
 	}
 	return out, closed(rows, err)
 }
+
+// Link is an item that another one was made of, or that was made of it.
+type Link struct {
+	ID    contract.ID
+	Kind  string // indicator.Supersedes, TearLine or Shadow
+	State indicator.State
+	At    time.Time
+}
+
+// Life is what belongs to an item before, beside and after it.
+type Life struct {
+	Origin  []Link // of which it was made: one at most
+	Made    []Link
+	Earlier []Earlier // of the same pattern, ended before it came
+	Later   []Earlier
+	Shadows []ShadowResult
+}
+
+// LifeOf reads the life of an item, as far as may says that the reader may know of
+// the others.
+func LifeOf(ctx context.Context, q sqldb.Querier, it *indicator.Item, may func(contract.ID) bool) (Life, error) {
+	var l Life
+	add := func(to *[]Link, id contract.ID, o indicator.Origin) error {
+		if !may(id) {
+			return nil
+		}
+		other, err := indicator.Get(ctx, q, id)
+		*to = append(*to, Link{ID: id, Kind: o.Kind, State: other.State, At: o.At})
+		return err
+	}
+	o, err := indicator.OriginOf(ctx, q, it.ID)
+	if err == nil && o.Kind != "" {
+		err = add(&l.Origin, o.Of, o)
+	}
+	if err != nil {
+		return l, err
+	}
+	made, err := indicator.MadeOf(ctx, q, it.ID)
+	if err != nil {
+		return l, err
+	}
+	for _, m := range made {
+		err = add(&l.Made, m.Item, m)
+		if err != nil {
+			return l, err
+		}
+	}
+	l.Earlier, err = Again(ctx, q, it)
+	if err == nil {
+		l.Later, err = Resubmitted(ctx, q, it)
+	}
+	if err == nil {
+		l.Shadows, err = Shadows(ctx, q, it.ID)
+	}
+	hidden := func(e Earlier) bool { return !may(e.ID) }
+	l.Earlier, l.Later = slices.DeleteFunc(l.Earlier, hidden), slices.DeleteFunc(l.Later, hidden)
+	return l, err
+}

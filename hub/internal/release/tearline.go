@@ -461,3 +461,16 @@ func lowerSelectors(o *stix.Object, lower marking.Handling) []string {
 	}
 	return out
 }
+
+// For gives the view without what sources other than the only one said, when the
+// reader is an officer of that one; unchanged when only is empty.
+func (v View) For(only string) View {
+	if only == "" {
+		return v
+	}
+	v.Above = slices.DeleteFunc(slices.Clone(v.Above), func(p Part) bool {
+		return p.Field == "source" || p.Field == "references" || p.Field == "original"
+	})
+	v.Sources = slices.DeleteFunc(slices.Clone(v.Sources), func(s string) bool { return s != only })
+	return v
+}
