@@ -96,6 +96,7 @@ func Explain(err error) (access.Explanation, bool) {
 		{ErrState, 409, "state", "Not possible in this state", "Look at the task again."},
 		{ErrVersion, 409, "changed", "Somebody changed it meanwhile", "Look at the task again, then decide anew."},
 		{ErrNoTask, 404, "not-found", "No such task", "Look for it among your tasks."},
+		{ErrLabels, 409, "labels", "No further label", "Leave it as it is, or label its successor."},
 		{ErrDue, 422, "due", "The day cannot be", "Choose a day from today on, at most a year ahead."},
 	} {
 		if errors.Is(err, x.err) {

@@ -64,6 +64,13 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", c.dashboard)
 	mux.HandleFunc("GET /indicators", c.see(access.Indicators, c.indicators))
 	mux.HandleFunc("GET /indicators/{id}", c.see(access.Indicators, c.story))
+	mux.HandleFunc("GET /indicators/{id}/relations", c.see(access.Indicators, c.relations))
+	mux.HandleFunc("GET /objects/{id}", c.see(access.Indicators, c.object))
+	mux.HandleFunc("GET /search", c.see(access.Indicators, c.searchPage))
+	mux.HandleFunc("POST /search/{act}", c.see(access.Indicators, c.searchAct))
+	mux.HandleFunc("GET /tasks", c.tasks)
+	mux.HandleFunc("POST /casework/{what}", c.caseworkAct)
+	mux.HandleFunc("POST /casework/task/{id}", c.caseworkAct)
 	mux.HandleFunc("POST /indicators/{id}/{act}", c.see(access.Indicators, c.act))
 	mux.HandleFunc("GET /queue", c.see(access.Indicators, c.queue))
 	mux.HandleFunc("POST /queue", c.see(access.Indicators, c.bulk))
@@ -172,6 +179,8 @@ func (c *console) page(r *http.Request, section string) *web.Page {
 	p.Nav = append(p.Nav, web.NavItem{Text: "Dashboard", Href: "/", Icon: "assessment"})
 	add(access.Indicators, "Approval queue", "/queue", "check_circle_outline", c.mine(r, a))
 	add(access.Indicators, "Indicators", "/indicators", "security", 0)
+	add(access.Indicators, "Search", "/search", "search", 0)
+	add(access.Indicators, "My tasks", "/tasks", "list", 0)
 	add(access.Deliveries, "Deliveries", "/deliveries", "file_download", 0)
 	add(access.Deliveries, "Sources", "/sources", "account_balance", 0)
 	add(access.Providers, "Providers", "/providers", "connect_without_contact", 0)
@@ -221,6 +230,10 @@ var sentences = map[string]string{
 	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
 	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
 	"delivered": "The delivery is taken in.",
+	"casework":  "Your colleagues can see it now.",
+	"kept":      "The search is saved.",
+	"forgotten": "The saved search is removed.",
+	"acted":     "Done for %n indicators.",
 	"same":      "The same file was taken in before, read in the same way: nothing changed.",
 	"dropped":   "The upload is dropped. Nothing of it was taken in.",
 	"mapped":    "The mapping is saved. The next file with these columns is read by it.",

@@ -26,7 +26,7 @@ type Reader struct {
 // ReaderOf says what an account may see.
 func ReaderOf(ctx context.Context, q sqldb.Querier, a signin.Account) (Reader, error) {
 	r, err := search.ReaderOf(ctx, q, a)
-	return Reader{Reader: r, Held: a.Has("privacy_officer")}, err
+	return Reader{Reader: r, Held: access.May(a, access.Held)}, err
 }
 
 // ErrNoObject says that there is no such object, or none that the reader may know of.
