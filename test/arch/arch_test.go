@@ -39,7 +39,7 @@ type breach struct {
 }
 
 func allRules() []rule {
-	return slices.Concat(wallRules, doorRules, hubRules, treeRules, pageRules)
+	return slices.Concat(wallRules, doorRules, hubRules, decisionRules, treeRules, pageRules)
 }
 
 func TestRules(t *testing.T) {

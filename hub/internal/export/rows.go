@@ -62,8 +62,9 @@ func fill(ctx context.Context, q sqldb.Querier, items []indicator.Item, known ma
 	if err != nil {
 		return nil, err
 	}
-	// Versions come in their order, so that the newest stays.
-	err = each(ctx, q, `SELECT item, body FROM object WHERE item IN (`+list+`) ORDER BY item, modified`, ids, func(rows *sql.Rows) error {
+	// Versions come in their order, so that the newest stays. A blank one speaks to a
+	// single provider and says nothing.
+	err = each(ctx, q, `SELECT item, body FROM object WHERE item IN (`+list+`) AND NOT blank ORDER BY item, modified`, ids, func(rows *sql.Rows) error {
 		var id, body string
 		err := rows.Scan(&id, &body)
 		if err == nil {
