@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -279,7 +278,9 @@ func (in *Intake) resume(ctx context.Context, id string) error {
 // run reads the content from the batch's position on, and writes it portion by
 // portion.
 func (in *Intake) run(ctx context.Context, src source, b Batch, c *content, progress func(Progress)) (Report, error) {
-	now := time.Now().UTC().Truncate(time.Microsecond)
+	// The moment of a delivery is that of its receipt: what is counted from it, such as
+	// the end of a validity, is the same however often the hub is stopped meanwhile.
+	now := b.Received
 	reading, cancel := context.WithCancel(ctx)
 	p := in.produce(reading, src, b, c, now)
 	defer p.wait() // after cancel: the reader's goroutine ends before the content is closed

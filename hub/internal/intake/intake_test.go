@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("ECS_TEST_WATCH") != "" {
 		watchForEver(os.Getenv("ECS_TEST_WATCH"))
 	}
+	if os.Getenv("ECS_TEST_IMPORT") != "" {
+		importForEver(os.Getenv("ECS_TEST_IMPORT"))
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 }
 
