@@ -8,13 +8,15 @@ import (
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
+	"ecs/hub/internal/review"
 )
 
 type waiting struct {
 	step
-	Count  int64
-	Oldest time.Time
-	Mine   bool
+	Count int64
+	Mine  bool
+	review.Overdue
+	Past bool // the oldest is past its clock
 }
 
 type providerRow struct {
@@ -27,6 +29,7 @@ type providerRow struct {
 }
 
 type dashboardData struct {
+	Urgent                     urgent
 	Waiting                    []waiting
 	InForce, Released, Expired int64
 	Recalled, All              int64
@@ -52,6 +55,9 @@ func (c *console) dashboard(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if d.ShowItems {
 		err = c.waiting(r, &d)
+	}
+	if err == nil {
+		d.Urgent, err = c.urgent(r)
 	}
 	if err == nil && d.ShowProviders {
 		d.Providers, err = c.providerRows(r)
@@ -85,18 +91,11 @@ func (c *console) waiting(r *http.Request, d *dashboardData) error {
 	for _, s := range steps {
 		x := waiting{step: s, Count: count[s.State], Mine: a.Any(s.Roles...)}
 		if x.Count > 0 {
-			f := indicator.Filter{States: []indicator.State{s.State}, Limit: 1}
-			err = access.Narrow(r.Context(), c.DB, a, &f)
+			x.Overdue, err = c.review.Overdue(r.Context(), a, s.State)
 			if err != nil {
 				return err
 			}
-			oldest, err := indicator.List(r.Context(), c.DB, f)
-			if err != nil {
-				return err
-			}
-			if len(oldest) == 1 {
-				x.Oldest = oldest[0].Created
-			}
+			x.Past = x.Late > 0
 		}
 		d.Waiting = append(d.Waiting, x)
 	}
