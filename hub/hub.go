@@ -32,6 +32,7 @@ import (
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
 	"ecs/hub/internal/review"
+	"ecs/hub/internal/search"
 	"ecs/hub/internal/store"
 	"ecs/internal/certs"
 	"ecs/internal/httpd"
@@ -186,7 +187,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, fmt.Errorf("hub: configuration: feeds: %w", err)
 	}
-	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, People: register, Log: log})
+	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, People: register, Log: log})
 	pages, err := console.New(console.Config{
 		Site: site, Accounts: staff, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, People: register, API: calls, Log: log,
 		Review: review.New(review.Config{DB: h.db, Checker: checker(h.db, cfg, lists, log)}),
@@ -219,9 +220,10 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	}
 	h.door = httpd.New(httpd.Config{Name: "door", Address: cfg.Door, Handler: nodes, TLS: server.Config(), Limit: door.Limit})
 
+	index := search.New(search.Config{DB: h.db, Log: log})
 	if cfg.Metrics != "" {
 		all := prometheus.NewRegistry()
-		all.MustRegister(in.Collector(), staff, nodes, feeds.Collector(), box.Collector())
+		all.MustRegister(in.Collector(), index.Collector(), staff, nodes, feeds.Collector(), box.Collector())
 		h.metrics = httpd.New(httpd.Config{Name: "metrics", Address: cfg.Metrics, Handler: promhttp.HandlerFor(all, promhttp.HandlerOpts{})})
 		h.group.Add("metrics", h.metrics.Run)
 	}
@@ -255,6 +257,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	// What runs.
 	h.group.Add("program", registry.Run)
 	h.group.Add("release", desk.Run)
+	h.group.Add("search index", index.Run)
 	h.group.Add("intake", in.Run)
 	h.group.Add("feeds", feeds.Run)
 	h.group.Add("inbox", box.Run)
