@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // atHub says which hub a command talks to, and as whom.
@@ -85,6 +89,10 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader, 
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	p := &problemError{Status: resp.StatusCode}
+	seconds, notNumber := strconv.Atoi(resp.Header.Get("Retry-After"))
+	if notNumber == nil {
+		p.wait = time.Duration(seconds) * time.Second
+	}
 	if err == nil {
 		err = json.Unmarshal(data, p)
 	}
@@ -116,11 +124,52 @@ func (c *client) get(ctx context.Context, path string, q url.Values, out any) er
 }
 
 func (c *client) post(ctx context.Context, path string, in, out any) error {
+	return c.patient(ctx, path, in, http.Header{"Content-Type": {"application/json"}}, out)
+}
+
+// do sends an act. When the connection breaks before the answer is there, it is sent
+// again with the same key: the hub does it once (docs/formats/api.md).
+func (c *client) do(ctx context.Context, path string, in, out any) error {
+	return c.patient(ctx, path, in, http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {uuid.NewString()}}, out)
+}
+
+// tries bounds how often a request is sent.
+const tries = 4
+
+func (c *client) patient(ctx context.Context, path string, in any, header http.Header, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	return c.call(ctx, http.MethodPost, path, bytes.NewReader(body), http.Header{"Content-Type": {"application/json"}}, out)
+	for n := 1; ; n++ {
+		err = c.call(ctx, http.MethodPost, path, bytes.NewReader(body), header.Clone(), out)
+		wait, again := retry(err, header.Get("Idempotency-Key") != "")
+		if !again || n == tries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// retry says whether a request that failed may be sent again, and when: one that the
+// hub put off, and an act with a key whose answer was lost. A hub that is not there
+// is told at once.
+func retry(err error, keyed bool) (time.Duration, bool) {
+	var p *problemError
+	var dial *net.OpError
+	switch {
+	case err == nil || errors.Is(err, context.Canceled):
+		return 0, false
+	case errors.As(err, &p):
+		return max(p.wait, time.Second), p.Status == http.StatusTooManyRequests && p.wait > 0 && p.wait <= time.Minute
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return 0, false
+	}
+	return time.Second, keyed
 }
 
 // problemError is an answer that is not a success (RFC 9457).
@@ -130,6 +179,8 @@ type problemError struct {
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	Next   string `json:"next"`
+
+	wait time.Duration // how long the hub asks to wait; 0: it does not
 }
 
 // Error says what went wrong and what to do.
@@ -269,7 +320,7 @@ type actAnswer struct {
 
 func (c *client) act(ctx context.Context, id, act string, o order) (actAnswer, error) {
 	var out actAnswer
-	err := c.post(ctx, "/api/v1/items/"+url.PathEscape(id)+"/"+act, o, &out)
+	err := c.do(ctx, "/api/v1/items/"+url.PathEscape(id)+"/"+act, o, &out)
 	return out, err
 }
 
@@ -302,7 +353,7 @@ func (c *client) bulk(ctx context.Context, act string, ids []string, o order) (b
 // bulkOf does an act on indicators that are named, or on those that a filter finds.
 func (c *client) bulkOf(ctx context.Context, act string, ids []string, f *filter, o order) (bulkAnswer, error) {
 	var out bulkAnswer
-	err := c.post(ctx, "/api/v1/bulk/"+act, struct {
+	err := c.do(ctx, "/api/v1/bulk/"+act, struct {
 		order
 		IDs    []string `json:"ids,omitempty"`
 		Filter *filter  `json:"filter,omitempty"`
@@ -313,7 +364,7 @@ func (c *client) bulkOf(ctx context.Context, act string, ids []string, f *filter
 // undoBulk takes back what a bulk act decided.
 func (c *client) undoBulk(ctx context.Context, bulk string, o order) (bulkAnswer, error) {
 	var out bulkAnswer
-	err := c.post(ctx, "/api/v1/bulk/undo", struct {
+	err := c.do(ctx, "/api/v1/bulk/undo", struct {
 		order
 		Bulk string `json:"bulk"`
 	}{o, bulk}, &out)
