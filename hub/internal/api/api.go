@@ -27,6 +27,7 @@ type Config struct {
 	Program  *program.Program
 	Intake   *intake.Intake
 	Feedback *feedback.Ledger
+	Feeds    Feeds            // what the hub polls; none when nil
 	People   *people.Register // nil: roles are not kept here
 	Log      *slog.Logger
 	Now      func() time.Time // time.Now when nil

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,9 +28,17 @@ type reportJSON struct {
 // submit takes in a delivery: the body is the file, read as it arrives.
 func (a *api) submit(w http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
 	q := r.URL.Query()
-	d := intake.Delivery{Source: q.Get("source"), Name: path.Base(strings.ReplaceAll(q.Get("name"), `\`, "/")), Format: q.Get("format"), Submitter: who.Login}
-	if d.Source == "" || q.Get("name") == "" || (d.Format != intake.STIX && d.Format != intake.CSV) {
-		return nil, &badRequest{"A delivery needs source, name, and format, which is stix or csv.", "Add them to the address: ?source=…&name=…&format=…"}
+	d := intake.Delivery{
+		Source: q.Get("source"), Name: path.Base(strings.ReplaceAll(q.Get("name"), `\`, "/")), Format: q.Get("format"), Mapping: q.Get("mapping"), Submitter: who.Login,
+	}
+	if d.Format == "" {
+		d.Format = intake.Auto
+	}
+	if d.Source == "" || q.Get("name") == "" || !slices.Contains(intake.Formats(), d.Format) {
+		return nil, &badRequest{
+			"A delivery needs source and name; format is one of " + strings.Join(intake.Formats(), ", ") + ".",
+			"Write them into the address: ?source=…&name=…&format=auto",
+		}
 	}
 	err := access.MayDeliver(who, d.Source)
 	if err != nil {

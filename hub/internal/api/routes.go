@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ecs/hub/internal/access"
+	"ecs/hub/internal/intake"
 )
 
 // routes lists every operation. A feature in a file of its own gives its routes by
@@ -14,6 +15,7 @@ func (a *api) routes() []route {
 		a.ownRoutes(),
 		a.itemRoutes(),
 		a.deliveryRoutes(),
+		a.sourceRoutes(),
 		a.providerRoutes(),
 		a.rehearsalRoutes(),
 		a.lifecycleRoutes(),
@@ -72,7 +74,8 @@ func (a *api) deliveryRoutes() []route {
 			Query: []param{
 				{Name: "source", Need: true, About: "Short name of the source that delivers."},
 				{Name: "name", Need: true, About: "The file's name."},
-				{Name: "format", Need: true, About: "Of the file."},
+				{Name: "format", Enum: intake.Formats(), About: "Of the file; found out when absent."},
+				{Name: "mapping", About: "How to read it, JSON: of a table what its columns mean (docs/formats/sheet.md), of a report which values are meant (docs/formats/report.md). When absent, a mapping that is saved for the source and fits the table."},
 			},
 		},
 		{

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,10 +36,11 @@ type seen struct {
 	retry   time.Time // not to be tried before
 }
 
-// Watch takes files DIR/SOURCE/NAME.json and NAME.csv until ctx ends: those
-// whose size and time have not changed for two seconds, so that a file may be
-// renamed into place or written slowly. Names that begin with a dot, links and
-// other endings are left alone. A taken file moves to DIR/SOURCE/done, or, when
+// Watch takes files DIR/SOURCE/NAME until ctx ends: those with an ending of
+// [endings] whose size and time have not changed for two seconds, so that a file may
+// be renamed into place or written slowly. Names that begin with a dot, links and
+// other endings are left alone. What a file is, is told by its bytes. A taken file
+// moves to DIR/SOURCE/done, or, when
 // it was refused as a whole, to DIR/SOURCE/refused, with a report beside it.
 //
 // A hub killed at any moment finds the file where it was: its bytes are known
@@ -85,7 +87,7 @@ func (in *Intake) look(ctx context.Context, dir string, files map[string]seen) {
 				return
 			}
 			path := filepath.Join(dir, s.Name(), e.Name())
-			if formatOf(e.Name()) == "" || !e.Type().IsRegular() {
+			if !watched(e.Name()) || !e.Type().IsRegular() {
 				continue
 			}
 			present[path] = true
@@ -99,18 +101,16 @@ func (in *Intake) look(ctx context.Context, dir string, files map[string]seen) {
 	}
 }
 
-func formatOf(name string) string {
-	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, reportEnding) {
-		return ""
-	}
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".json":
-		return STIX
-	case ".csv":
-		return CSV
-	default:
-		return ""
-	}
+// endings of names that are taken from a watched folder: those of what sources
+// deliver, so that what somebody leaves there for a moment (.part, .tmp, .swp) stays.
+var endings = []string{
+	".json", ".csv", ".tsv", ".xlsx", ".txt", ".list", ".lst", ".hosts", ".zone", ".rpz", ".rules", ".dat", ".intel", ".md", ".eml", ".html",
+}
+
+// watched reports whether a file is one to be taken.
+func watched(name string) bool {
+	low := strings.ToLower(name)
+	return !strings.HasPrefix(low, ".") && !strings.HasSuffix(low, reportEnding) && slices.Contains(endings, filepath.Ext(low))
 }
 
 // consider takes a file once it has been the same for long enough.
@@ -158,7 +158,7 @@ func (in *Intake) takeFile(ctx context.Context, source, path string) error {
 		return err
 	}
 	name := filepath.Base(path)
-	rep, err := in.Submit(ctx, Delivery{Source: source, Name: name, Format: formatOf(name), Submitter: in.cfg.FolderSubmitter}, f, nil)
+	rep, err := in.Submit(ctx, Delivery{Source: source, Name: name, Format: Auto, Submitter: in.cfg.FolderSubmitter}, f, nil)
 	err = errors.Join(err, f.Close())
 	out := fileReport{File: name, Verdict: doneFolder, Same: rep.Same, Refusals: rep.Refusals}
 	if rep.ID != "" {
