@@ -141,16 +141,25 @@ func (r *session) origins(ctx context.Context, it *indicator.Item, x *contract.I
 		if err != nil || target == x.ID {
 			continue
 		}
-		id := "relationship--" + uuid.NewSHA1(uuid.UUID(x.ID), []byte("derived-from "+target.String())).String()
-		body, err := stix.NewDraft("relationship", id, x.Created, x.Created).Str("created_by_ref", x.CreatedBy).
-			Str("relationship_type", "derived-from").Str("source_ref", x.ID.String()).Str("target_ref", target.String()).
-			List("object_marking_refs", append([]string{x.Marking.Ref()}, x.Markings...)).Append(nil)
+		c, err := derived(x, target)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errObject, err)
 		}
-		out = append(out, companion{id: id, typ: "relationship", item: x.ID.String(), modified: x.Created, body: string(body)})
+		out = append(out, c)
 	}
 	return out, nil
+}
+
+// derived gives the relationship from a release object to the object that it was
+// derived from; always the same for the same two.
+func derived(x *contract.Indicator, from contract.ID) (companion, error) {
+	c := companion{typ: "relationship", item: x.ID.String(), modified: x.Created}
+	c.id = "relationship--" + uuid.NewSHA1(uuid.UUID(x.ID), []byte("derived-from "+from.String())).String()
+	body, err := stix.NewDraft("relationship", c.id, x.Created, x.Created).Str("created_by_ref", x.CreatedBy).
+		Str("relationship_type", "derived-from").Str("source_ref", x.ID.String()).Str("target_ref", from.String()).
+		List("object_marking_refs", append([]string{x.Marking.Ref()}, x.Markings...)).Append(nil)
+	c.body = string(body)
+	return c, err
 }
 
 // companion notes what a provider has to have beside its objects.
