@@ -31,6 +31,7 @@ type providerJSON struct {
 	State     program.State     `json:"state"`
 	Services  contract.Services `json:"services"`
 	Ceiling   contract.TLP      `json:"ceiling"`
+	Clearance string            `json:"clearance"` // "": unclassified, up to the ceiling
 	NotBefore *time.Time        `json:"not_before"`
 	NotAfter  *time.Time        `json:"not_after"`
 	List      *standing         `json:"list,omitempty"` // to those who may see totals over everything
@@ -56,7 +57,7 @@ func (a *api) all(r *http.Request, who signin.Account) ([]providerJSON, error) {
 	out := []providerJSON{}
 	for _, x := range list {
 		one := providerJSON{
-			ID: x.ID, Name: x.Name, State: x.State, Services: x.Services, Ceiling: x.Ceiling, NotBefore: stamp(x.NotBefore), NotAfter: stamp(x.NotAfter),
+			ID: x.ID, Name: x.Name, State: x.State, Services: x.Services, Ceiling: x.Ceiling, Clearance: x.Clearance, NotBefore: stamp(x.NotBefore), NotAfter: stamp(x.NotAfter),
 		}
 		if may.Whole {
 			n := by[x.ID]
@@ -158,6 +159,7 @@ func (a *api) withdraw(_ http.ResponseWriter, r *http.Request, who signin.Accoun
 type accreditation struct {
 	Services  contract.Services `json:"services"`
 	Ceiling   contract.TLP      `json:"ceiling"`
+	Clearance string            `json:"clearance,omitempty"` // such as S//SI REL USA
 	NotBefore time.Time         `json:"not_before"`
 	NotAfter  time.Time         `json:"not_after"`
 	Reason    string            `json:"reason"`
@@ -167,7 +169,7 @@ func (a *api) accredit(_ http.ResponseWriter, r *http.Request, who signin.Accoun
 	var in accreditation
 	err := read(r, &in)
 	if err == nil {
-		err = a.Program.Accredit(r.Context(), who, r.PathValue("id"), program.Accreditation{Services: in.Services, Ceiling: in.Ceiling, NotBefore: in.NotBefore, NotAfter: in.NotAfter}, in.Reason)
+		err = a.Program.Accredit(r.Context(), who, r.PathValue("id"), program.Accreditation{Services: in.Services, Ceiling: in.Ceiling, Clearance: in.Clearance, NotBefore: in.NotBefore, NotAfter: in.NotAfter}, in.Reason)
 	}
 	if err != nil {
 		return nil, err

@@ -63,6 +63,7 @@ type providerData struct {
 	Emptying  string // the reason of a refused withdrawal
 	StateHint string // what the choice of a new state means
 	Ceilings  []option
+	Beyond    string // the clearance without its TLP marking, which is the ceiling
 	Token     *program.Token
 	Balance   release.Balance
 	Holds     bool
@@ -125,6 +126,7 @@ func (c *console) showProvider(w http.ResponseWriter, r *http.Request, status in
 	d.MayToken = d.State.Active() && a.Any("pmo_analyst", "accrediting_official", "system_admin")
 	d.MayGrant = a.Has("accrediting_official") && (d.State == program.Validated || d.State.Active())
 	d.MayEmpty = a.Has("accrediting_official") && d.State == program.Suspended
+	d.Beyond, _, _ = strings.Cut(d.Clearance, " TLP:")
 	for t := contract.Clear; t <= contract.Red; t++ {
 		d.Ceilings = append(d.Ceilings, option{t.String(), "TLP:" + strings.ToUpper(t.String())})
 	}
@@ -218,7 +220,7 @@ func (c *console) accredit(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	var g program.Accreditation
+	g := program.Accreditation{Clearance: r.PostForm.Get("clearance")}
 	for _, v := range r.PostForm["service"] {
 		s, err := contract.ParseServices(v)
 		if err != nil {
