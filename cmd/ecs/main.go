@@ -47,7 +47,8 @@ type cli struct {
 
 	Stix Stix `cmd:"" help:"Judge STIX patterns: whether one holds on observed data, what services can do with it."`
 
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands in a shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 func main() {
