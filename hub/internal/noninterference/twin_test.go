@@ -16,6 +16,7 @@ import (
 	"ecs/hub/internal/hubtest"
 	"ecs/hub/internal/intake"
 	"ecs/hub/internal/release"
+	"ecs/hub/internal/search"
 	"ecs/internal/signin"
 	"ecs/internal/sqldb"
 )
@@ -45,7 +46,8 @@ func common(t *testing.T, db *sqldb.DB) *hubtest.Hub {
 		must(t, access.Configure(t.Context(), db, a.Login, low))
 	}
 	for _, a := range []signin.Account{hugo, hope, rosa} {
-		_, err := h.Accounts.Create(t.Context(), a)
+		var err error
+		h.Passwords[a.Login], err = h.Accounts.Create(t.Context(), a)
 		must(t, err)
 		must(t, access.Configure(t.Context(), db, a.Login, hubtest.Cleared))
 	}
@@ -77,7 +79,7 @@ func bundle(name, digits, marking string) string {
 		return kind + "--" + strings.Repeat(digits, 4) + "-0000-4000-8000-000000000001"
 	}
 	common := `"spec_version":"2.1","created":"2026-03-01T00:00:00.000Z","modified":"2026-03-01T00:00:00.000Z","object_marking_refs":["` + marking + `"]`
-	until := time.Now().AddDate(0, 1, 0).UTC().Format("2006-01-02T15:04:05.000Z")
+	until := begun.AddDate(0, 1, 0).Format("2006-01-02T15:04:05.000Z")
 	return `{"type":"bundle","id":"` + id("bundle") + `","objects":[
 		{"type":"malware","id":"` + id("malware") + `","name":"` + name + ` loader","is_family":true,` + common + `},
 		{"type":"campaign","id":"` + id("campaign") + `","name":"` + name + ` campaign",` + common + `},
@@ -97,10 +99,12 @@ func deliver(t *testing.T, h *hubtest.Hub, source, name, format, by, text string
 	return r
 }
 
+// begun is the moment from which deliveries count: the same for both hubs.
+var begun = time.Now().UTC()
+
 // table writes a delivery in CSV.
 func table(tlp string, values ...string) string {
-	until := time.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339)
-	seen := time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)
+	until, seen := begun.AddDate(0, 1, 0).Format(time.RFC3339), begun.Add(-24*time.Hour).Format(time.RFC3339)
 	var b strings.Builder
 	b.WriteString("value,category,confidence,tlp,valid_until,observed,summary\n")
 	for _, v := range values {
@@ -197,6 +201,39 @@ func after(t *testing.T, h *hubtest.Hub) (ids []string) {
 		return nil
 	}))
 	return []string{r.ID, h.Find(t, "late.example").ID.String(), h.Find(t, "below.high-parent.example").ID.String()}
+}
+
+// rename gives what [after] brought the identifiers that it has in the other hub: they
+// are random, and would be the only difference.
+func rename(t *testing.T, db *sqldb.DB, from, to []string) {
+	t.Helper()
+	must(t, db.Write(t.Context(), func(tx *sql.Tx) error {
+		for i := range from {
+			table := "item"
+			if i == 0 {
+				table = "batch"
+			}
+			_, err := tx.ExecContext(t.Context(), `UPDATE `+table+` SET id = $2 WHERE id = $1`, from[i], to[i])
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// index brings the index of the search up to date.
+func index(t *testing.T, db *sqldb.DB) {
+	t.Helper()
+	x := search.New(search.Config{DB: db, Many: 4})
+	for range 1000 {
+		worked, err := x.Step(t.Context())
+		must(t, err)
+		if !worked {
+			return
+		}
+	}
+	t.Fatal("the index is never up to date")
 }
 
 var tables = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
