@@ -72,6 +72,11 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("POST /casework/{what}", c.caseworkAct)
 	mux.HandleFunc("POST /casework/task/{id}", c.caseworkAct)
 	mux.HandleFunc("POST /indicators/{id}/{act}", c.see(access.Indicators, c.act))
+	mux.HandleFunc("GET /indicators/{id}/life", c.see(access.Indicators, c.life))
+	mux.HandleFunc("POST /indicators/{id}/life/{act}", c.see(access.Indicators, c.lifeAct))
+	mux.HandleFunc("GET /purges", c.purges)
+	mux.HandleFunc("POST /purges/person", c.person)
+	mux.HandleFunc("POST /purges/attest", c.attest)
 	mux.HandleFunc("GET /queue", c.see(access.Indicators, c.queue))
 	mux.HandleFunc("POST /queue", c.see(access.Indicators, c.bulk))
 	mux.HandleFunc("GET /decisions", c.see(access.Indicators, c.decisions))
@@ -185,6 +190,7 @@ func (c *console) page(r *http.Request, section string) *web.Page {
 	add(access.Deliveries, "Sources", "/sources", "account_balance", 0)
 	add(access.Providers, "Providers", "/providers", "connect_without_contact", 0)
 	add(access.Feedback, "Feedback", "/feedback", "forum", 0)
+	add(access.Providers, "Purges", "/purges", "delete", 0)
 	add(access.Audit, "Audit log", "/audit", "history", 0)
 	if c.People != nil {
 		p.Nav = append(p.Nav, web.NavItem{Text: "People", Href: "/people", Icon: "people"})
@@ -210,35 +216,45 @@ func (c *console) mine(r *http.Request, a signin.Account) int64 {
 
 // sentences are what a page says after something was done, see web.DoneText.
 var sentences = map[string]string{
-	"privacy":   "The determination is recorded.",
-	"first":     "The first approval is recorded. The indicator now waits for a release authority.",
-	"second":    "Approved and released. The providers' acknowledgments will show below.",
-	"emergency": "Released in an emergency. A second person has to ratify it within the hour, or it is recalled by itself.",
-	"ratify":    "Ratified. It stays in force until the end that the emergency release gave it.",
-	"override":  "Your override is recorded. It counts when two persons have given one.",
-	"return":    "The indicator is returned to its source, with your reason.",
-	"reject":    "The indicator is rejected, with your reason.",
-	"recall":    "Recalled. The removal is on its way to every provider that had it.",
-	"hold":      "The indicator is back at the privacy gate.",
-	"bulk":      "Done for %n indicators.",
-	"undone":    "Taken back: %n. It waits again where it was.",
-	"register":  "The provider is registered. Next, open its eligibility review.",
-	"state":     "The provider's new state is recorded.",
-	"accredit":  "The accreditation is recorded.",
-	"withdraw":  "Everything is withdrawn: %n indicators were taken off this provider’s list. Its acknowledgment will show in the ledger.",
-	"withdrawn": "Everything is withdrawn from this provider’s list.",
-	"revoke":    "The certificate is revoked. The node cannot follow the hub any more.",
-	"verified":  "The audit log holds: %n entries, each bound to the one before it.",
-	"delivered": "The delivery is taken in.",
-	"casework":  "Your colleagues can see it now.",
-	"kept":      "The search is saved.",
-	"forgotten": "The saved search is removed.",
-	"acted":     "Done for %n indicators.",
-	"same":      "The same file was taken in before, read in the same way: nothing changed.",
-	"dropped":   "The upload is dropped. Nothing of it was taken in.",
-	"mapped":    "The mapping is saved. The next file with these columns is read by it.",
-	"unmapped":  "The mapping is removed. What was read by it stays as it is.",
-	"polled":    "The feed is read: %n records came.",
+	"privacy":      "The determination is recorded.",
+	"first":        "The first approval is recorded. The indicator now waits for a release authority.",
+	"second":       "Approved and released. The providers' acknowledgments will show below.",
+	"emergency":    "Released in an emergency. A second person has to ratify it within the hour, or it is recalled by itself.",
+	"ratify":       "Ratified. It stays in force until the end that the emergency release gave it.",
+	"override":     "Your override is recorded. It counts when two persons have given one.",
+	"return":       "The indicator is returned to its source, with your reason.",
+	"reject":       "The indicator is rejected, with your reason.",
+	"recall":       "Recalled. The removal is on its way to every provider that had it.",
+	"replace":      "The new version is drafted. It waits for its own way through gate, checks and approvals.",
+	"supersede":    "Released in the place of the old version.",
+	"tear":         "The lower part is drafted. Its source has to consent.",
+	"consent":      "Your consent is recorded.",
+	"reading":      "Your reading is recorded. It can be approved now.",
+	"shadow":       "The shadow run is asked for. A release authority has to begin it.",
+	"shadow-start": "The shadow run has begun and ends by itself.",
+	"shadow-stop":  "The shadow run is over.",
+	"purge":        "The purge is ordered. The tombstone is left when no provider can have it in force any more.",
+	"attested":     "Your attestation is recorded and compared with the ledger.",
+	"hold":         "The indicator is back at the privacy gate.",
+	"bulk":         "Done for %n indicators.",
+	"undone":       "Taken back: %n. It waits again where it was.",
+	"register":     "The provider is registered. Next, open its eligibility review.",
+	"state":        "The provider's new state is recorded.",
+	"accredit":     "The accreditation is recorded.",
+	"withdraw":     "Everything is withdrawn: %n indicators were taken off this provider’s list. Its acknowledgment will show in the ledger.",
+	"withdrawn":    "Everything is withdrawn from this provider’s list.",
+	"revoke":       "The certificate is revoked. The node cannot follow the hub any more.",
+	"verified":     "The audit log holds: %n entries, each bound to the one before it.",
+	"delivered":    "The delivery is taken in.",
+	"casework":     "Your colleagues can see it now.",
+	"kept":         "The search is saved.",
+	"forgotten":    "The saved search is removed.",
+	"acted":        "Done for %n indicators.",
+	"same":         "The same file was taken in before, read in the same way: nothing changed.",
+	"dropped":      "The upload is dropped. Nothing of it was taken in.",
+	"mapped":       "The mapping is saved. The next file with these columns is read by it.",
+	"unmapped":     "The mapping is removed. What was read by it stays as it is.",
+	"polled":       "The feed is read: %n records came.",
 
 	"people-request":   "Asked for. Another person has to approve it.",
 	"people-delegate":  "The delegation waits for another person’s approval.",

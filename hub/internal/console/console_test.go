@@ -104,6 +104,7 @@ func (s served) pages(t *testing.T) map[string]string {
 		"dashboard": "/", "indicators": "/indicators", "search": "/indicators?q=force&state=IN_FORCE", "bad-search": "/indicators?state=NONE",
 		"story-in-force": "/indicators/" + s.Find(t, "force.example").ID.String(), "story-recalled": "/indicators/" + s.Find(t, "recalled.example").ID.String(),
 		"story-stopped": "/indicators/" + s.Find(t, "jane.doe@mail.example").ID.String(), "story-first": "/indicators/" + s.Find(t, "first.example").ID.String(),
+		"life": "/indicators/" + s.Find(t, "force.example").ID.String() + "/life", "purges": "/purges",
 		"queue": "/queue", "queue-privacy": "/queue?step=privacy", "queue-override": "/queue?step=override", "queue-first": "/queue?step=first", "queue-second": "/queue?step=second",
 		"providers": "/providers", "provider": "/providers/alder", "ledger": "/providers/alder/ledger", "in-force": "/providers/alder/in-force?at=" + at,
 		"feedback": "/feedback", "feedback-sector": "/feedback?by=sector", "missing": "/nowhere",
