@@ -11,10 +11,13 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -146,18 +149,20 @@ func (db *DB) Read(ctx context.Context, f func(*sql.Tx) error) error {
 const patience = 15 * time.Second
 
 // Write runs f in a serializable transaction and commits. f may run several
-// times, when PostgreSQL asks for a retry: it must not touch anything outside
-// the transaction that it cannot repeat.
+// times, when PostgreSQL asks for a retry or goes away before the commit, as it
+// does when it is restarted: it must not touch anything outside the transaction
+// that it cannot repeat. A commit whose answer is lost is not tried again: it may
+// have happened.
 func (db *DB) Write(ctx context.Context, f func(*sql.Tx) error) error {
 	start := time.Now()
 	for try := 1; ; try++ {
 		err := db.once(ctx, f)
-		if err == nil || !retryable(err) || time.Since(start) > patience {
+		if err == nil || !db.retryable(err) || time.Since(start) > patience {
 			return err
 		}
-		// A random pause of up to 4, 8, 16 ... 128 ms: writers that met once
-		// should not meet again.
-		pause := rand.N(2 * time.Millisecond << min(try, 6))
+		// A random pause of up to 4, 8, 16 ... 128 ms, and later of 512: writers that
+		// met once should not meet again, nor hurry a server that is starting.
+		pause := rand.N(2 * time.Millisecond << min(try, 8))
 		select {
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
@@ -179,18 +184,55 @@ func (db *DB) once(ctx context.Context, f func(*sql.Tx) error) error {
 	if err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
-	return tx.Commit()
+	err = tx.Commit()
+	if !db.lite && away(err) {
+		return &uncertain{err}
+	}
+	return err
 }
 
+// uncertain is the error of a commit that may have happened.
+type uncertain struct{ error }
+
+// Unwrap gives the cause.
+func (u *uncertain) Unwrap() error { return u.error }
+
+// ignoreDone leaves away what a rollback says when the database has rolled back by
+// itself, as SQLite does when the disk is full.
 func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) {
+	var lite *sqlite.Error
+	if errors.Is(err, sql.ErrTxDone) || errors.Is(err, driver.ErrBadConn) || errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_ERROR {
 		return nil
 	}
 	return err
 }
 
-func retryable(err error) bool {
+// away reports whether the connection to PostgreSQL was lost, or refused by a
+// server that stops or starts.
+func away(err error) bool {
 	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P0") || strings.HasPrefix(pg.Code, "08")
+	}
+	return errors.As(err, new(*pgconn.ConnectError)) || errors.As(err, new(*net.OpError)) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// IsFull reports whether err says that the database has no room left on its disk.
+func IsFull(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "53100"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
+func (db *DB) retryable(err error) bool {
+	var pg *pgconn.PgError
+	if !db.lite && away(err) {
+		return !errors.As(err, new(*uncertain))
+	}
 	if errors.As(err, &pg) {
 		return pg.Code == "40001" || pg.Code == "40P01"
 	}

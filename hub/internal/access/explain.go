@@ -4,11 +4,13 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/intake"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
+	"ecs/internal/sqldb"
 )
 
 // Explanation is an error as it is told to the person who caused it.
@@ -81,6 +83,8 @@ func Explain(err error) (x Explanation, ok bool) {
 		return Explanation{http.StatusForbidden, "clearance", "Your clearance does not reach this", say(clearance), "Ask a colleague who has the clearance, or those who grant it."}, true
 	case errors.As(err, &refused):
 		return Explanation{http.StatusUnprocessableEntity, strings.ToLower(refused.Code), "The delivery is refused", say(errors.New(refused.Reason)), "Correct it and deliver it again."}, true
+	case sqldb.IsFull(err), errors.Is(err, syscall.ENOSPC):
+		return Explanation{http.StatusInsufficientStorage, "disk-full", "The disk is full", "The hub has no room left on its disk. What was confirmed before stays; nothing of this was kept but the part of a delivery that was taken already.", "Have the operator make room, then do the same again: a delivery goes on where it stopped."}, false
 	case errors.As(err, &big):
 		return Explanation{http.StatusRequestEntityTooLarge, "too-large", "Too much at once", "What was sent is longer than this address takes.", "Send less at once."}, true
 	}
