@@ -3,19 +3,24 @@ package search
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"ecs/internal/sqldb"
 )
 
-// Count counts the items that a query of filters means, up to most; more says that
-// there are further ones. It compares columns and asks the index for the rest, without
-// reading texts: words, phrases and hidden values are for [Find]. It is for numbers
-// beside a link, and may be off by what changed in the last seconds.
+// Count counts the items that a query means, up to most; more says that there are
+// further ones. Where filters say it all, items of which the index knows are compared
+// by their columns only: what changed in the last seconds may be off.
 func Count(ctx context.Context, q sqldb.Querier, r Reader, query *Query, most int) (n int, more bool, err error) {
 	f := &finder{q: q, query: query, reader: r, opt: Options{Limit: most, Budget: DefaultBudget}, left: DefaultBudget}
 	next, err := f.choose(ctx)
 	if err != nil {
 		return 0, false, err
+	}
+	var position int64
+	err = q.QueryRowContext(ctx, `SELECT position FROM search_state`).Scan(&position)
+	if err != nil {
+		return 0, false, fmt.Errorf("search: count: %w", err)
 	}
 	before := int64(newest)
 	for {
@@ -29,7 +34,20 @@ func Count(ctx context.Context, q sqldb.Querier, r Reader, query *Query, most in
 			if err != nil {
 				return 0, false, err
 			}
-			n += len(ok)
+			for len(ok) > 0 && query.filters() && ok[len(ok)-1] <= position {
+				i, _ := slices.BinarySearchFunc(ok, position, func(e, t int64) int { return int(t - e) }) // falling
+				n, ok = n+len(ok)-i, ok[:i]
+			}
+			docs, err := load(ctx, q, ok[:min(len(ok), most+1)])
+			if err != nil {
+				return 0, false, err
+			}
+			for i := range docs {
+				docs[i].seen(&r)
+				if query.match(&docs[i]) {
+					n++
+				}
+			}
 		}
 		f.left -= len(numbers)
 		switch {
@@ -41,4 +59,16 @@ func Count(ctx context.Context, q sqldb.Querier, r Reader, query *Query, most in
 			return n, true, nil
 		}
 	}
+}
+
+// filters reports whether the query has filters only that the index answers exactly.
+func (q *Query) filters() bool {
+	return !slices.ContainsFunc(q.clauses, func(c clause) bool {
+		switch c.field {
+		case fieldLabel, fieldSource, fieldASN, fieldHost, fieldBatch, fieldKind, fieldState, fieldCategory, fieldTLP:
+			return c.not
+		default:
+			return true
+		}
+	})
 }

@@ -91,7 +91,8 @@ func (c *clause) need() need {
 type indexed struct {
 	f        *finder
 	needs    []need
-	exact    []any // terms
+	lead     []any // terms of which every item has at least one; read first
+	exact    []any // the other terms
 	prefixes []string
 	bases    []base // falling
 	tail     []int64
@@ -114,6 +115,12 @@ const mostTerms = 500
 func newIndexed(ctx context.Context, f *finder, needs []need) (candidates, error) {
 	x := &indexed{f: f, needs: needs, group: 1, loaded: map[int64]*set{}}
 	have := map[term]bool{}
+	for _, t := range leading(needs) {
+		if !have[t] {
+			have[t] = true
+			x.lead = append(x.lead, []byte(t.text))
+		}
+	}
 	for _, n := range needs {
 		for _, alt := range n {
 			for _, t := range alt {
@@ -154,6 +161,49 @@ func newIndexed(ctx context.Context, f *finder, needs []need) (candidates, error
 		x.tail = nil
 	}
 	return x.next, nil
+}
+
+// leading gives the terms of the condition that is likely the rarest, one of each of
+// its alternatives: the longest word, else a label or the like.
+func leading(needs []need) []term {
+	var best []term
+	most := 0
+	for _, n := range needs {
+		var lead []term
+		least := math.MaxInt
+		for _, alt := range n {
+			var long term
+			for _, t := range alt {
+				if !t.prefix && weight(t.text) > weight(long.text) {
+					long = t
+				}
+			}
+			lead, least = append(lead, long), min(least, weight(long.text))
+		}
+		if len(n) > 0 && least > most {
+			best, most = lead, least
+		}
+	}
+	return best
+}
+
+// weight guesses how rare a term is.
+func weight(t string) int {
+	letter, _, filter := strings.Cut(t, ":")
+	switch {
+	case t == "":
+		return 0
+	case !filter:
+		return 20 + len(t)
+	case letter+":" == termHost:
+		return 200
+	case letter+":" == termNet, letter+":" == termASN:
+		return 50
+	case letter+":" == termLabel:
+		return 20
+	default:
+		return 1
+	}
 }
 
 // next implements candidates.
@@ -202,7 +252,7 @@ func (x *indexed) next(ctx context.Context, before int64, n int) ([]int64, error
 func (x *indexed) load(ctx context.Context, from int) error {
 	some := x.bases[from:min(len(x.bases), from+x.group)]
 	x.done = from + len(some)
-	x.group = min(2*x.group, 32)
+	x.group = min(2*x.group, 16)
 	clear(x.loaded) // what is newer was looked at
 	terms := map[int64]map[string]*set{}
 	where := map[int64]int64{} // part: base
@@ -223,8 +273,27 @@ func (x *indexed) load(ctx context.Context, from int) error {
 		return s
 	}
 	low, high := some[len(some)-1].base<<baseBits, (some[0].base+1)<<baseBits-1
+	exact := func(of []any) func(*conds) { return func(w *conds) { w.in("term", of) } }
+	if len(x.lead) > 0 { // where none of these is, nothing else has to be read
+		err := x.read(ctx, ids, low, high, where, put, exact(x.lead), "", math.MaxInt32)
+		if err != nil {
+			return err
+		}
+		ids = ids[:0]
+		for _, b := range some {
+			if len(terms[b.base]) == 0 {
+				continue
+			}
+			for _, p := range b.parts {
+				ids = append(ids, p)
+			}
+		}
+		if !slices.ContainsFunc(some, func(b base) bool { return len(terms[b.base]) > 0 }) {
+			return nil
+		}
+	}
 	if len(x.exact) > 0 {
-		err := x.read(ctx, ids, low, high, where, put, func(w *conds) { w.in("term", x.exact) }, "", math.MaxInt32)
+		err := x.read(ctx, ids, low, high, where, put, exact(x.exact), "", math.MaxInt32)
 		if err != nil {
 			return err
 		}
@@ -290,13 +359,13 @@ func (x *indexed) read(ctx context.Context, ids []any, low, high int64, baseOf m
 				return err
 			}
 			count++
+			x.f.left -= 1 + len(items)/512
 		}
 		err = rows.Err()
 		if err != nil {
 			return err
 		}
 	}
-	x.f.left -= count
 	if count >= most {
 		x.f.out.Common = true
 	}
