@@ -125,3 +125,29 @@ func TestApprovalByKeyboard(t *testing.T) {
 		t.Errorf("the indicator is %s, want RELEASED", got)
 	}
 }
+
+// The pages on which a messy delivery is looked at: the mapping of a workbook, and the
+// candidates of a pasted report.
+func TestUploadsInABrowser(t *testing.T) {
+	ctx := webtest.Browser(t)
+	s := serve(t)
+	ann := s.client(t, "ann")
+	_, _, workbook := s.multi(t, ann, "/deliveries", [][2]string{{"source", "cedar"}, {"format", "auto"}}, "Incident 044.xlsx", messy(t))
+	_, _, text := s.multi(t, ann, "/deliveries/paste", [][2]string{{"source", "cedar"}, {"format", "report"}, {"text", pastedReport}}, "", nil)
+	err := s.Intake.SaveMapping(t.Context(), intake.Mapping{Source: "cedar", Name: "weekly", Body: `{"columns":[{"header":"IOC","field":"value"}],"constants":{"tlp":"green"}}`, Login: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	delivery := deliveryOf(t, s)
+	webtest.SignIn(t, ctx, s.url, "ann", s.Passwords["ann"])
+	for _, x := range []struct{ name, path string }{
+		{"upload-workbook", workbook.Path}, {"upload-report", text.Path}, {"paste", "/deliveries/paste"}, {"deliveries-held", "/deliveries"},
+		{"delivery-report", delivery}, {"delivery-changes", delivery + "/changes"}, {"delivery-objects", delivery + "/objects"},
+		{"sources", "/sources"}, {"source", "/sources/cedar"}, {"mapping", "/sources/cedar/mapping?name=weekly"}, {"feeds", "/feeds"},
+	} {
+		webtest.Open(t, ctx, s.url+x.path)
+		webtest.Accessible(t, ctx, x.name)
+		webtest.Shot(t, ctx, "hub-"+x.name)
+		webtest.Reflows(t, ctx, "hub-"+x.name)
+	}
+}

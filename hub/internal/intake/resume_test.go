@@ -220,7 +220,8 @@ func TestWatch(t *testing.T) {
 	put("one", "b.json", stixHead+ind(1, `,"pattern":"[domain-name:value = 'host1.example']"`)+`]}`)
 	put("one", "c.csv", "nonsense\n")
 	put("one", ".hidden.csv", csvOf(1))
-	put("one", "notes.txt", "x")
+	put("one", "notes.part", "x")
+	put("one", "names.txt", "# names\nwatched-1.example\nwatched-2[.]example\n")
 	put("late", "d.csv", csvOf(1))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -236,7 +237,7 @@ func TestWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wanted := []string{"one/done/a.csv", "one/done/b.json", "one/refused/c.csv", "late/refused/d.csv"}
+	wanted := []string{"one/done/a.csv", "one/done/b.json", "one/refused/c.csv", "one/done/names.txt", "late/refused/d.csv"}
 	deadline := time.Now().Add(20 * time.Second)
 	for i := 0; ; i++ {
 		if i < 20 { // a slow writer: never two seconds without a change
@@ -268,13 +269,13 @@ func TestWatch(t *testing.T) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	for _, kept := range []string{"one/.hidden.csv", "one/notes.txt"} {
+	for _, kept := range []string{"one/.hidden.csv", "one/notes.part"} {
 		_, err = os.Stat(filepath.Join(dir, kept))
 		if err != nil {
 			t.Errorf("%s was touched: %v", kept, err)
 		}
 	}
-	if n := len(items(t, db)); n != 6 {
-		t.Errorf("%d items, want 6", n)
+	if n := len(items(t, db)); n != 8 {
+		t.Errorf("%d items, want 8", n)
 	}
 }
