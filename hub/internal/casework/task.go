@@ -52,10 +52,10 @@ type Task struct {
 }
 
 // Next gives the states into which the task can go.
-func (t *Task) Next() []State { return moves[t.State] }
+func (t Task) Next() []State { return moves[t.State] }
 
 // Late reports whether the day on which it is due is over.
-func (t *Task) Late(now time.Time) bool {
+func (t Task) Late(now time.Time) bool {
 	return !t.Due.IsZero() && (t.State == Open || t.State == Doing) && now.After(t.Due.AddDate(0, 0, 1))
 }
 

@@ -37,7 +37,7 @@ func relationsOf(g *graph.Graph) relations {
 		out.Edges = append(out.Edges, edgeRow{at[e.From], at[e.To], e.Relation})
 	}
 	if len(g.Edges) > 0 {
-		out.Picture = g.SVG("relations", "Relations", fmt.Sprintf("%d things and %d relations between them. The table below has the same facts.", len(g.Nodes), len(g.Edges)))
+		out.Picture = g.SVG("graph", "Relations", fmt.Sprintf("%d things and %d relations between them. The table below has the same facts.", len(g.Nodes), len(g.Edges)))
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ecs/hub/internal/intake"
 	"ecs/hub/internal/search"
 	"ecs/web/webtest"
 )
@@ -93,6 +94,44 @@ func TestActOnWhatWasFound(t *testing.T) {
 	webtest.Structure(t, "relations with comments and tasks", page)
 }
 
+const related = `{"type":"bundle","id":"bundle--11111111-1111-4111-8111-1111111111b0","objects":[
+{"type":"indicator","spec_version":"2.1","id":"indicator--11111111-1111-4111-8111-111111111111","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","pattern":"[domain-name:value = 'graph.example']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"},
+{"type":"malware","spec_version":"2.1","id":"malware--11111111-1111-4111-8111-111111111112","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":"Loader of tests","is_family":true},
+{"type":"relationship","spec_version":"2.1","id":"relationship--11111111-1111-4111-8111-111111111115","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","relationship_type":"indicates","source_ref":"indicator--11111111-1111-4111-8111-111111111111","target_ref":"malware--11111111-1111-4111-8111-111111111112"}]}`
+
+func TestRelationPages(t *testing.T) {
+	s := serve(t)
+	_, err := s.Intake.Submit(t.Context(), intake.Delivery{Source: "cedar", Name: "related.json", Format: "stix", Submitter: "gil"}, strings.NewReader(related), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.indexed(t)
+	c := s.client(t, "ann")
+	item := s.Find(t, "graph.example").ID.String()
+	for path, want := range map[string][]string{
+		"/indicators/" + item + "/relations":                             {"Loader of tests", "Indicates", "<svg", "named by the same source"},
+		"/objects/malware--11111111-1111-4111-8111-111111111112":         {"graph.example", "Indicates, from the other side", "Nobody has said anything yet"},
+		"/objects/malware--11111111-1111-4111-8111-111111111112?depth=2": {"Only its own neighbors"},
+	} {
+		status, page := get(t, c, s.url+path)
+		for _, text := range want {
+			if status != http.StatusOK || !strings.Contains(page, text) {
+				t.Errorf("%s: status %d, without %q", path, status, text)
+			}
+		}
+		webtest.Structure(t, path, page)
+	}
+	status, page := post(t, c, s.url+"/casework/comment", url.Values{"subject": {"object:malware--11111111-1111-4111-8111-111111111112"}, "text": {"write to jane.doe@mail.example"}})
+	if status != http.StatusUnprocessableEntity || !strings.Contains(page, "personal data") {
+		t.Errorf("a comment with personal data: status %d", status)
+	}
+	webtest.Structure(t, "refused comment", page)
+	status, _ = get(t, s.client(t, "root"), s.url+"/objects/malware--11111111-1111-4111-8111-111111111112")
+	if status != http.StatusForbidden {
+		t.Errorf("an administrator reads an object: status %d", status)
+	}
+}
+
 func TestSavedSearches(t *testing.T) {
 	s := serve(t)
 	s.indexed(t)
@@ -116,11 +155,11 @@ func TestSavedSearches(t *testing.T) {
 	}
 	saved, _, _ = strings.Cut(saved, `"`)
 	status, page = get(t, c, s.url+"/search?saved="+saved)
-	if status != http.StatusOK || !strings.Contains(page, ">New<") {
+	if status != http.StatusOK || !strings.Contains(page, "<span>New</span>") {
 		t.Errorf("the first look: status %d", status)
 	}
 	_, page = get(t, c, s.url+"/search?saved="+saved)
-	if strings.Contains(page, ">New<") {
+	if strings.Contains(page, "<span>New</span>") {
 		t.Error("at the second look something is still new")
 	}
 	status, _ = post(t, s.client(t, "abe"), s.url+"/search/remove", url.Values{"id": {saved}})

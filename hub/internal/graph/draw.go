@@ -65,7 +65,7 @@ func (g *Graph) SVG(id, title, text string) template.HTML {
 }
 
 // Label gives what to call a node.
-func (n *Node) Label() string {
+func (n Node) Label() string {
 	if n.Name != "" {
 		return n.Name
 	}
