@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"ecs/contract"
@@ -125,8 +126,13 @@ func (p *producer) row(r *format.Record, number int64) PreviewRow {
 	if r.Value == "" {
 		out.Value = policy.Printable(it.Pattern, maxShown)
 	}
-	out.Summary, out.Context, out.Labels = policy.Printable(it.Summary, maxShown), policy.Printable(it.Context, maxShown), it.Labels
+	out.Summary, out.Context, out.Labels = oneLine(it.Summary), oneLine(it.Context), oneLine(it.Labels)
 	out.State, out.Findings, out.Category = it.State, o.ready.findings, it.Category.String()
 	out.TLP = it.TLP
 	return out
+}
+
+// oneLine makes a text fit for a row.
+func oneLine(s string) string {
+	return policy.Printable(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "), maxShown)
 }
