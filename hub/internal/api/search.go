@@ -104,6 +104,9 @@ func (a *api) search(_ http.ResponseWriter, r *http.Request, who signin.Account)
 		return nil, err
 	}
 	res, err := search.Find(r.Context(), a.DB, reader, q, opt)
+	if err == nil {
+		err = access.Read(r.Context(), a.DB, who, access.ForList, "api", res.Items...)
+	}
 	if err != nil {
 		return nil, err
 	}

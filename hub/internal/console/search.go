@@ -132,6 +132,9 @@ func (c *console) find(r *http.Request, d *searchData, since int64) error {
 		}
 	}
 	res, err := search.Find(ctx, c.DB, reader, q, opt)
+	if err == nil {
+		err = access.Read(ctx, c.DB, a, access.ForList, "console", res.Items...)
+	}
 	if err != nil {
 		return err
 	}
