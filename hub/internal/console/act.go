@@ -76,7 +76,7 @@ func (c *console) act(w http.ResponseWriter, r *http.Request) {
 // reasonField is the id of the field for the reason in the form of an act.
 func reasonField(act string) string {
 	switch act {
-	case "override", "emergency", "ratify", "recall":
+	case "override", "emergency", "ratify", "recall", "extend":
 		return act + "-reason"
 	case "return", "reject":
 		return "stop-reason"
@@ -119,16 +119,31 @@ func (c *console) do(ctx context.Context, a signin.Account, what string, ref rel
 		return none, c.Desk.Ratify(ctx, a, ref, reason)
 	case "override":
 		return none, c.Desk.Override(ctx, a, ref, reason)
+	case "extend":
+		targets, err := targetsOf(form["target"])
+		if err != nil {
+			return none, err
+		}
+		return c.Desk.Extend(ctx, a, ref, reason, targets)
 	case "return":
-		return none, c.Desk.Return(ctx, a, ref, reason)
+		return none, c.Desk.ReturnFor(ctx, a, ref, whyOf(form))
 	case "reject":
-		return none, c.Desk.Reject(ctx, a, ref, reason)
+		return none, c.Desk.RejectFor(ctx, a, ref, whyOf(form))
 	case "recall":
-		return none, c.Desk.Recall(ctx, a, ref, reason)
+		return none, c.Desk.RecallFor(ctx, a, ref, whyOf(form))
 	case "hold":
 		return none, c.Desk.Hold(ctx, a, ref, reason)
 	}
 	return none, errNoAct
+}
+
+// whyOf reads a code of the closed list and words; words alone are for another reason.
+func whyOf(form map[string][]string) release.Why {
+	w := release.Why{Code: release.Code(strings.Join(form["code"], "")), Text: strings.TrimSpace(strings.Join(form["reason"], ""))}
+	if w.Code == "" {
+		w.Code = release.Other
+	}
+	return w
 }
 
 // targetsOf reads what a form sends for the chosen targets: "provider/service".

@@ -219,6 +219,7 @@ var sentences = map[string]string{
 	"privacy":      "The determination is recorded.",
 	"first":        "The first approval is recorded. The indicator now waits for a release authority.",
 	"second":       "Approved and released. The providers' acknowledgments will show below.",
+	"extend":       "Released to these as well. Their acknowledgments will show below.",
 	"emergency":    "Released in an emergency. A second person has to ratify it within the hour, or it is recalled by itself.",
 	"ratify":       "Ratified. It stays in force until the end that the emergency release gave it.",
 	"override":     "Your override is recorded. It counts when two persons have given one.",

@@ -14,6 +14,7 @@ import (
 	"ecs/hub/internal/decision"
 	"ecs/hub/internal/indicator"
 	"ecs/hub/internal/release"
+	"ecs/hub/internal/review"
 	"ecs/web"
 )
 
@@ -50,6 +51,10 @@ type storyData struct {
 	LifeText   string
 	Offers     []offer
 	Fired      []itemFeedback
+	Sheet      *review.Sheet   // checks, impact, score, precedents
+	Audit      bool            // the reader may see the audit log
+	Undo       bool            // the reader gave the last decision and may try to take it back
+	Codes      []reasonGroup   // why it may be returned, rejected, recalled
 	Able       map[string]bool // act: whether the state and the reader's roles allow to try
 	Unratified *unratified
 	Reason     map[string]string // act: what a refused form held
@@ -149,7 +154,17 @@ func (c *console) tell(r *http.Request, it indicator.Item) (*storyData, error) {
 	d.lifelines(&it, c.Now().UTC())
 	d.Unratified = unratifiedOf(&it, decisions, c.Now())
 	d.able(account(r))
-	if d.Able["second"] || d.Able["emergency"] {
+	d.Audit = access.May(account(r), access.Audit)
+	last, ok := indicator.Last(decisions)
+	d.Undo = ok && last.Person == account(r).Person && last.Became == it.State &&
+		indicator.CanTakeBack(last.Kind, last.Was, last.Became) && c.Now().Sub(last.At) < release.DefaultUndoWithin
+	sheets, err := c.review.Sheets(ctx, account(r), []indicator.Item{it})
+	if err != nil {
+		return nil, err
+	}
+	d.Sheet = &sheets[0]
+	d.Codes = []reasonGroup{{indicator.KindReturn, "To return or reject", codesFor(indicator.KindReturn)}, {indicator.KindRecall, "To recall", codesFor(indicator.KindRecall)}}
+	if d.Able["second"] || d.Able["emergency"] || d.Able["extend"] {
 		d.Offers, err = c.offers(ctx, &it)
 		if err != nil {
 			return nil, err
@@ -173,6 +188,7 @@ func (d *storyData) able(a signinAccount) {
 		"emergency": s == indicator.PendingFirst && a.Has("release_authority"),
 		"ratify":    d.Unratified.may(a),
 		"second":    s == indicator.PendingSecond && a.Has("release_authority"),
+		"extend":    (s == indicator.Released || s == indicator.InForce) && d.Unratified == nil && a.Has("release_authority"),
 		"stop":      before && a.Any("pmo_analyst", "release_authority", "privacy_officer"),
 		"recall":    (s == indicator.Released || s == indicator.InForce || s == indicator.Approved) && a.Any("release_authority", "privacy_officer", "pmo_analyst", "gfi_officer"),
 	}
@@ -236,6 +252,10 @@ var decisionWords = map[string]struct{ what, tone, icon string }{
 	indicator.KindRecall:    {"Recall", "bad", "undo"},
 	indicator.KindReturn:    {"Returned to the source", "bad", "arrow_back"},
 	indicator.KindReject:    {"Rejected", "bad", "cancel"},
+	indicator.KindUndo:      {"A decision taken back", "wait", "undo"},
+	indicator.KindDraft:     {"Drafted from another indicator", "", "edit"},
+	indicator.KindConsent:   {"Consent of the source", "good", "check_circle"},
+	indicator.KindRead:      {"Read by a second reader", "good", "visibility"},
 }
 
 func events(it *indicator.Item, sources []indicator.Source, findings []indicator.Finding, decisions []indicator.Decision, ledger []release.Delivery, hidden bool) []event {
@@ -266,6 +286,15 @@ func events(it *indicator.Item, sources []indicator.Source, findings []indicator
 		e := event{At: x.At, Tone: k.tone, Icon: k.icon, What: k.what, Who: x.Person + " (" + x.Login + ")", Say: x.Reason}
 		if x.Kind == indicator.KindPrivacy {
 			e.What += ": " + strings.ToLower(web.Words(x.Verdict))
+		}
+		if x.Kind == indicator.KindReturn || x.Kind == indicator.KindReject || x.Kind == indicator.KindRecall {
+			e.What += ": " + strings.ToLower(web.Words(x.Verdict))
+		}
+		if x.Was != "" && x.Was != x.Became {
+			e.Where = signOf(x.Was).Text + " → " + signOf(x.Became).Text
+		}
+		if !x.Undone.IsZero() {
+			e.What, e.Tone = e.What+", taken back", ""
 		}
 		if e.Icon == "" {
 			e.Icon, e.What = "info_outline", web.Words(x.Kind)

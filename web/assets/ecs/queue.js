@@ -96,14 +96,14 @@
       e.setAttribute("aria-describedby", e.getAttribute("aria-describedby").trim().split(/\s+/).map((id) => "confirm-" + id).join(" "));
     }
     const select = inner.querySelector("select");
-    const codes = [...select.options].map((o) => o.value);
+    const codes = [...select.options].map((o) => o.value).filter((code) => code !== "");
     // What stands in the form at first: the code that fits all of them, or the first.
     const fits = [those[0].dataset.code, those[0].dataset.usual].find((code) => codes.includes(code) &&
       those.every((e) => e.dataset.code === code || e.dataset.usual === code));
     const worst = those.map((e) => e.dataset.usual).find((code) => code !== "checks-clear" && codes.includes(code));
     if (codes.includes(fits)) select.value = fits;
     else if (worst) select.value = worst;
-    else if (codes.length > 1) select.selectedIndex = 1;
+    else if (codes.length > 0) select.value = codes[0];
     const last = (document.getElementById("keys").dataset.last || "").split(" ");
     for (const box of inner.querySelectorAll("input[name=target]")) if (last.includes(box.value)) box.checked = true;
     copy.append(inner);
