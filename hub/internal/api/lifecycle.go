@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"ecs/contract"
@@ -35,6 +34,7 @@ func (a *api) lifecycleRoutes() []route {
 		{Method: "GET", Path: "/purges", ID: "readPurges", Group: p, Title: "Tell how far the purges are at each provider, and what does not match", Sees: access.Providers, By: "those who are cleared for all that the hub holds", Out: purgesJSON{}, do: a.purges},
 		{Method: "GET", Path: "/providers/{id}/purge", ID: "readPurgeManifest", Group: p, Title: "List what a provider has to attest", By: "csp_security_officer of the provider; those who see providers and are cleared for all", Out: release.Attestation{}, do: a.purgeManifest},
 		{Method: "POST", Path: "/providers/{id}/attestations", ID: "attestPurge", Group: p, Title: "Attest that indicators are gone at a provider", About: "Matched with the delivery ledger to the item; what does not match is a finding.", By: "csp_security_officer of the provider", In: release.Attestation{}, Out: attestedJSON{}, do: a.attestation},
+		{Method: "POST", Path: "/providers/{id}/attestations/signed", ID: "attestPurgeSigned", Group: p, Title: "Hand in an attestation that a provider's node signed", By: "csp_security_officer of the provider, or pmo_analyst", In: signedStatement{}, Out: attestedJSON{}, do: a.signedAttestation},
 		{Method: "POST", Path: "/providers/{id}/shadow", ID: "agreeShadow", Group: p, Title: "Write down whether a provider agrees to shadow runs", By: "csp_security_officer of the provider or accrediting_official", In: agreement{}, Out: agreement{}, do: a.agreeShadow},
 	}
 }
@@ -253,7 +253,7 @@ func (a *api) tearLine(_ http.ResponseWriter, r *http.Request, who signin.Accoun
 	}
 	v = v.For(sourceOf(who))
 	out := tearView{Origin: v.Origin, Upper: v.Upper.String(), Lower: v.Lower.String(), Above: []partJSON{}, Below: []partJSON{},
-		Lowered: slices.Concat([]string{}, v.Lowered), Sources: slices.Concat([]string{}, v.Sources), Leaks: []leakJSON{}}
+		Lowered: append([]string{}, v.Lowered...), Sources: append([]string{}, v.Sources...), Leaks: []leakJSON{}}
 	for _, x := range v.Above {
 		out.Above = append(out.Above, partJSON{x.Field, x.Text})
 	}

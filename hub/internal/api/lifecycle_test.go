@@ -87,6 +87,9 @@ func TestReplaceAndPurge(t *testing.T) {
 	if a.Attestation == "" || len(a.Findings) != 0 {
 		t.Fatalf("%+v", a)
 	}
+	signed := `{"serial":"none","statement":"{}","signature":"AA=="}`
+	s.do(t, "gil", "/providers/alder/attestations/signed", signed, 403, nil)
+	s.do(t, "sue", "/providers/alder/attestations/signed", signed, 422, nil)
 	var p purgesJSON
 	if got := s.call(t, "audrey", http.MethodGet, "/api/v1/purges", "", &p); got != 200 || len(p.Providers) != 1 || p.Providers[0].Done != 1 {
 		t.Fatalf("status %d: %+v", got, p)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -199,6 +200,30 @@ func (a *api) attestation(_ http.ResponseWriter, r *http.Request, who signin.Acc
 		return nil, &badRequest{"The attestation is for " + strings.TrimSpace(x.Provider) + ", the address for another provider.", "Send it to the address of its provider."}
 	}
 	id, fs, err := a.Desk.Attest(r.Context(), who, x)
+	if err != nil {
+		return nil, err
+	}
+	return attestedJSON{id, findingsOf(fs)}, nil
+}
+
+// signedStatement is an attestation as a node signed it, see docs/formats/purge.md.
+type signedStatement struct {
+	Serial    string `json:"serial"`    // of the node's certificate
+	Statement string `json:"statement"` // exact JSON
+	Signature []byte `json:"signature"`
+}
+
+func (a *api) signedAttestation(_ http.ResponseWriter, r *http.Request, who signin.Account) (any, error) {
+	provider := r.PathValue("id")
+	if !securityOf(who, provider) && !who.Has("pmo_analyst") {
+		return nil, fmt.Errorf("%w: it takes the security officer of %s, or an analyst", release.ErrRole, provider)
+	}
+	var o signedStatement
+	err := read(r, &o)
+	if err != nil {
+		return nil, err
+	}
+	id, fs, err := a.Desk.AttestSigned(r.Context(), provider, o.Serial, contract.SignedAck{Body: []byte(o.Statement), Signature: o.Signature})
 	if err != nil {
 		return nil, err
 	}

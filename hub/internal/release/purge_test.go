@@ -7,6 +7,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -233,4 +235,25 @@ func TestFindPerson(t *testing.T) {
 			t.Fatalf("%+v", log)
 		}
 	})
+}
+
+// The example of the manual is a statement that this program takes.
+func TestAttestationOfTheManual(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "formats", "purge.md"))
+	must(t, err)
+	_, rest, _ := strings.Cut(string(page), "```json\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("the page has no example")
+	}
+	a, err := ParseAttestation([]byte(example))
+	must(t, err)
+	must(t, a.check(a.Date.Add(time.Hour)))
+	if len(a.Items) != 1 || a.Counts["green"] != 1 {
+		t.Fatalf("%+v", a)
+	}
+	_, err = ParseAttestation([]byte(strings.Replace(example, "{", `{"more":1,`, 1)))
+	if !errors.Is(err, ErrAttest) {
+		t.Fatalf("an unknown field: %v", err)
+	}
 }
