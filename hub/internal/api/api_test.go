@@ -511,3 +511,61 @@ func TestUndoAndReasonCodes(t *testing.T) {
 		t.Errorf("bulk return: status %d, %+v", got, bulk)
 	}
 }
+
+// What is too much is refused in the same form as all else: a body that is too long, and
+// an account that asks without end.
+func TestTooMuch(t *testing.T) {
+	s := serve(t)
+	long := `{"reason":"` + strings.Repeat("x", bodyLimit) + `"}`
+	if got := s.call(t, "ann", http.MethodPost, "/api/v1/bulk/first", long, nil); got != http.StatusRequestEntityTooLarge {
+		t.Errorf("a body of more than %d bytes: status %d", bodyLimit, got)
+	}
+	a := &api{Config: Config{Log: s.Log}, limits: newLimits()}
+	now := time.Unix(1_700_000_000, 0)
+	a.limits.now = func() time.Time { return now }
+	h := s.Accounts.Wrap(a.serve(&route{do: func(http.ResponseWriter, *http.Request, signin.Account) (any, error) { return doneJSON{true}, nil }}))
+	ask := func() *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, "/api/v1/me", http.NoBody)
+		r.SetBasicAuth("ann", s.Passwords["ann"])
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	for a.limits.by["ann"] == nil || a.limits.by["ann"].left >= 1 {
+		if w := ask(); w.Code != http.StatusOK {
+			t.Fatalf("status %d with %v left", w.Code, a.limits.by["ann"])
+		}
+		a.limits.by["ann"].left -= 99 // signing in by a password is slow on purpose
+	}
+	w := ask()
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), "urn:ecs:problem:too-many") || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("status %d, %v: %s", w.Code, w.Header(), w.Body)
+	}
+	now = now.Add(time.Second)
+	if w = ask(); w.Code != http.StatusOK {
+		t.Errorf("a second later: status %d", w.Code)
+	}
+}
+
+func TestOverview(t *testing.T) {
+	s := serve(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/v1/", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("gil", s.Passwords["gil"])
+	got, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = got.Body.Close() }()
+	page, err := io.ReadAll(got.Body)
+	if err != nil || got.StatusCode != http.StatusOK {
+		t.Fatalf("status %d, %v", got.StatusCode, err)
+	}
+	for _, x := range Addresses() {
+		if !strings.Contains(string(page), "<code>"+x.Method+" "+x.Path+"</code>") {
+			t.Errorf("the page does not list %s %s", x.Method, x.Path)
+		}
+	}
+}

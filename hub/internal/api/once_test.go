@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,8 +9,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ecs/hub/internal/hubtest"
+	"ecs/hub/internal/store"
+	"ecs/internal/sqldb"
+	"ecs/internal/sqldb/sqldbtest"
 )
 
 // keyed sends an act with an Idempotency-Key.
@@ -96,5 +101,46 @@ func TestIdempotencyKeyTogether(t *testing.T) {
 	all.Wait()
 	if seen["200 false"] != 1 || seen["200 false"]+seen["200 true"]+seen["409 false"] != 8 || len(done) != 1 || done[0] {
 		t.Errorf("answers %v, counts %v", seen, done)
+	}
+}
+
+// The table of keys, on both databases: a key is taken once, kept for a day, forgotten
+// when its request was refused, and another account's is another.
+func TestKeysInTheDatabase(t *testing.T) {
+	open := func(dsn string) (*sqldb.DB, error) { return store.Open(context.Background(), dsn) }
+	sqldbtest.Each(t, open, func(t *testing.T, db *sqldb.DB) {
+		ctx, now := t.Context(), time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
+		begin := func(x row, at time.Time) begun {
+			t.Helper()
+			b, err := x.begin(ctx, db, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		x, other := row{"ann", digest("k"), digest("a")}, row{"abe", digest("k"), digest("a")}
+		if !begin(x, now).mine || !begin(other, now).mine {
+			t.Error("a new key is not taken")
+		}
+		if got := begin(x, now.Add(time.Second)); got != (begun{digest: x.digest}) {
+			t.Errorf("under way: %+v", got)
+		}
+		for _, step := range []error{x.end(ctx, db, `{"done":1}`), x.forget(ctx, db), other.forget(ctx, db)} {
+			if step != nil {
+				t.Fatal(step)
+			}
+		}
+		if got := begin(x, now.Add(onceFor)); got != (begun{digest: x.digest, answer: `{"done":1}`}) {
+			t.Errorf("done: %+v", got)
+		}
+		if !begin(other, now).mine {
+			t.Error("a refused request is remembered")
+		}
+		if !begin(x, now.Add(onceFor+time.Second)).mine {
+			t.Error("a key is remembered for longer than a day")
+		}
+	})
+	if digest("ab", "c") == digest("a", "bc") {
+		t.Error("parts of a request run together")
 	}
 }

@@ -52,7 +52,7 @@ func TestTheCopyOfTheDocumentIsTheServedOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(kept, Document()) {
-		t.Error("docs/formats/openapi.json is not the document that a hub serves: run go test ./hub/internal/api -run Copy -update, and look at the difference")
+		t.Error("docs/formats/openapi.json is not the document that a hub serves: run go test ./hub/internal/api -run 'Copy|Manual' -update, and look at the difference")
 	}
 	s := serve(t)
 	for _, login := range []string{"ann", "root"} {
@@ -111,5 +111,35 @@ func TestEveryOperationIsAnswered(t *testing.T) {
 		if _, ok := d.Paths[a.Path][strings.ToLower(a.Method)]; !ok {
 			t.Errorf("%s %s is routed and not documented", a.Method, a.Path)
 		}
+	}
+}
+
+// The manual lists every operation.
+func TestTheManualListsEveryOperation(t *testing.T) {
+	file := filepath.Join("..", "..", "..", "docs", "formats", "api.md")
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- operations -->\n", "<!-- end of operations -->\n"
+	before, rest, ok := strings.Cut(string(page), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatal("docs/formats/api.md has no place for the list")
+	}
+	var table strings.Builder
+	table.WriteString("| | | |\n| --- | --- | --- |\n")
+	a := &api{}
+	for _, r := range a.routes() {
+		table.WriteString("| " + r.Title + " | `" + r.Method + " " + strings.TrimPrefix(prefix+r.Path, "/api/v1") + "` | " + r.Group + " |\n")
+	}
+	want := before + begin + table.String() + end + after
+	if *update {
+		err = os.WriteFile(file, []byte(want), 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+	} else if string(page) != want {
+		t.Error("the list of operations in docs/formats/api.md is not that of the program: run go test ./hub/internal/api -run 'Copy|Manual' -update")
 	}
 }
