@@ -15,7 +15,6 @@ const (
 	ForList   = "list"   // in a listing or a search
 	ForStory  = "story"  // one indicator, with all that is known of it
 	ForReview = "review" // to decide on it
-	ForExport = "export" // to take it elsewhere
 )
 
 // Read records that the account is shown the values of indicators whose marking
