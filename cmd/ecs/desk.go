@@ -16,7 +16,7 @@ import (
 type submitCmd struct {
 	atHub
 	Source string   `short:"s" required:"" help:"Short name of the source that delivers."`
-	Format string   `enum:"auto,stix,csv" default:"auto" help:"stix, csv, or auto: by the file's name."`
+	Format string   `default:"auto" help:"The files' format, as docs/formats/intake.md names them; auto finds it out."`
 	Files  []string `arg:"" type:"existingfile" help:"Files to deliver."`
 }
 
@@ -51,13 +51,6 @@ func (c *submitCmd) one(ctx context.Context, cl *client, path string) (batchRepo
 		return batchReport{}, err
 	}
 	defer func() { _ = f.Close() }()
-	format := c.Format
-	if format == "auto" {
-		format = "stix"
-		if ext := strings.ToLower(filepath.Ext(path)); ext == ".csv" || ext == ".tsv" || ext == ".txt" {
-			format = "csv"
-		}
-	}
 	var size int64
 	info, err := f.Stat()
 	if err == nil {
@@ -65,7 +58,7 @@ func (c *submitCmd) one(ctx context.Context, cl *client, path string) (batchRepo
 	}
 	bar := progress{what: "sent", unit: "bytes"}
 	defer bar.clear()
-	return cl.submit(ctx, delivered{Source: c.Source, Name: filepath.Base(path), Format: format}, f, func(n int64) { bar.at(n, size) })
+	return cl.submit(ctx, delivered{Source: c.Source, Name: filepath.Base(path), Format: c.Format}, f, func(n int64) { bar.at(n, size) })
 }
 
 func (r *batchReport) print() {
