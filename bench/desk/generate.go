@@ -56,7 +56,7 @@ func value(n int) (kind, v, pattern string) {
 	case share < domains+urls+addresses:
 		// 1 in front of what is random: no group begins with a zero, so this is canonical.
 		v = fmt.Sprintf("2001:db8:1:1%03x:1%03x:1%03x:1%03x:1%03x", h>>36&0xfff, h>>24&0xfff, h>>12&0xfff, n>>12&0xfff, n&0xfff)
-		return "ip", v, "[ipv6-addr:value = '" + v + "']"
+		return "address", v, "[ipv6-addr:value = '" + v + "']"
 	default:
 		v = fmt.Sprintf("%016x%016x%016x%016x", h, mix(h+1), mix(h+2), mix(h+3))
 		return "sha256", v, "[file:hashes.'SHA-256' = '" + v + "']"

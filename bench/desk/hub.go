@@ -137,6 +137,14 @@ func (p *process) start(ctx context.Context) error {
 	for _, a := range up.Passwords {
 		p.passwords[a.Login] = a.Password
 	}
+	for _, a := range people { // in a folder of an earlier run the accounts are there
+		if p.passwords[a.Login] == "" {
+			p.passwords[a.Login], err = hub.ChangeAccount(ctx, cfg, a.Login, "reset")
+			if err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -45,7 +45,7 @@ func (p *process) search(ctx context.Context, o options, dsn string) error {
 			q.Set("state", "PENDING_FIRST")
 		case 1:
 			q.Set("state", "IN_FORCE")
-			q.Set("kind", []string{"domain", "url", "ip", "sha256"}[i/4%4])
+			q.Set("kind", []string{"domain", "url", "address", "sha256"}[i/4%4])
 		case 2:
 			q.Set("kind", "url")
 			q.Set("source", "one")
@@ -63,15 +63,15 @@ func (p *process) search(ctx context.Context, o options, dsn string) error {
 		return err
 	}
 	spread("filtered page of 50", took, 100)
-	took, err = p.times(o.lookups/4, func(i int) error {
+	took, err = p.times(max(o.lookups/4, 20), func(i int) error {
 		q := url.Values{"state": {[]string{"PENDING_FIRST", "IN_FORCE", "EXPIRED", ""}[i%4]}}
 		return p.page(ctx, "/indicators?"+q.Encode())
 	})
 	if err != nil {
 		return err
 	}
-	spread("filtered page of the console", took[1:], 100)
-	took, err = p.times(o.lookups/4, func(int) error { return p.page(ctx, "/") })
+	spread("filtered page of the console", took, 100)
+	took, err = p.times(max(o.lookups/4, 20), func(int) error { return p.page(ctx, "/") })
 	if err != nil {
 		return err
 	}
