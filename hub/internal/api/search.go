@@ -173,7 +173,7 @@ func (a *api) export(w http.ResponseWriter, r *http.Request, who signin.Account)
 	h.Set("Content-Disposition", `attachment; filename="indicators`+format.Ending+`"`)
 	h.Set("Trailer", "Ecs-Export")
 	long := web.NewPatience(w)
-	report, err := format.Write(w, patient(rows, long.Progress), exportOptions(a.Desk.Creator(), "search", a.Now()))
+	report, err := format.Write(w, patient(rows, long.Progress), exportOptions(a.Desk.Author(), "search", a.Now()))
 	if err != nil { // the output has begun: breaking it off is the only way to say that it is not whole
 		panic(http.ErrAbortHandler)
 	}
@@ -231,7 +231,7 @@ func (a *api) selection(ctx context.Context, who signin.Account, q *search.Query
 
 // exportOptions decide on each row: it leaves only when its markings permit to pass
 // it on.
-func exportOptions(program, title string, now time.Time) export.Options {
+func exportOptions(program marking.Author, title string, now time.Time) export.Options {
 	return export.Options{
 		May: func(row *export.Row) (bool, string) {
 			if !row.Handling.May(marking.PassOn, now).Yes {
@@ -239,7 +239,7 @@ func exportOptions(program, title string, now time.Time) export.Options {
 			}
 			return true, ""
 		},
-		Program: export.Identity{ID: program, Name: "Program", Created: time.Unix(0, 0).UTC()},
+		Program: export.Identity{ID: program.Identity, Name: "Program", Created: program.Since}, // so that its markings have the identifiers of released ones
 		At:      now, Title: title,
 	}
 }
