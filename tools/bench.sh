@@ -2,7 +2,7 @@
 # make bench: the benchmarks of the hot paths, six times each, into
 # bin/bench.txt. With an earlier file as argument, what changed since.
 # Beside real peers: go run ./bench/dns, ./bench/mail, ./bench/flow,
-# ./bench/inforce; bench/RESULTS.md keeps the figures.
+# ./bench/inforce, ./bench/desk; bench/RESULTS.md keeps the figures.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p bin
