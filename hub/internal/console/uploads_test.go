@@ -5,6 +5,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -357,5 +358,32 @@ func TestRefusalsAsFiles(t *testing.T) {
 	status, _ := get(t, s.client(t, "rita"), s.url+"/deliveries/"+rep.ID+"/refusals?as=json")
 	if status != http.StatusForbidden {
 		t.Errorf("to a release authority: status %d", status)
+	}
+}
+
+// What the demonstration gives people to try is read as they are told.
+func TestDeliveriesOfTheDemonstration(t *testing.T) {
+	s := serve(t)
+	ann := s.client(t, "ann")
+	for name, values := range map[string][]string{
+		"messy.csv": {"http://update-service.example/get.php?id=7", "192.0.2.41", "192.0.2.42", "mail-gateway.example", "198.51.100.64/27", "invoices@overdue-payments.example"},
+		"report.md": {"cdn-parcel.example", "203.0.113.77", "billing@invoice-desk.example", "https://cdn-parcel.example/label.iso"},
+	} {
+		body, err := os.ReadFile("../../../cmd/ecs/internal/demo/" + name)
+		must(t, err)
+		_, page, at := s.multi(t, ann, "/deliveries", [][2]string{{"source", "cedar"}, {"format", "auto"}}, name, body)
+		status, page := post(t, ann, s.url+at.Path+"/take", fields(t, page, at.Path+"/look"))
+		if status != http.StatusOK || !strings.Contains(page, "The delivery is taken in") {
+			t.Fatalf("%s: status %d\n%s", name, status, page)
+		}
+		for _, v := range values {
+			if it := s.Find(t, v); it.TLP.String() != "green" {
+				t.Errorf("%s: %s is TLP:%s", name, v, it.TLP)
+			}
+		}
+		_, page = get(t, ann, s.url+"/indicators?q=www.microsoft.com")
+		if strings.Contains(page, `href="/indicators/indicator--`) {
+			t.Error("a harmless name of the report was taken in")
+		}
 	}
 }

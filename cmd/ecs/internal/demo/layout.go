@@ -66,6 +66,7 @@ func (l Layout) ProviderConfig() string { return filepath.Join(l.Dir, "provider.
 func (l Layout) Passwords() string      { return filepath.Join(l.Dir, "passwords.json") }
 func (l Layout) Mails() string          { return filepath.Join(l.Dir, "mail") }
 func (l Layout) Inbox() string          { return filepath.Join(l.Dir, "inbox") }
+func (l Layout) Samples() string        { return filepath.Join(l.Dir, "samples") }
 
 //go:embed hub.yaml
 var hubYAML string
@@ -75,6 +76,15 @@ var providerYAML string
 
 //go:embed sample.csv
 var sampleCSV []byte
+
+// Deliveries as they come from people: a table with columns of its own, and a report.
+// They lie in the folder for whoever wants to see how they are taken in.
+var (
+	//go:embed messy.csv
+	messyCSV []byte
+	//go:embed report.md
+	reportMD []byte
+)
 
 // SampleCSV gives the sample indicators.
 func SampleCSV() []byte { return sampleCSV }
@@ -88,6 +98,14 @@ func (l Layout) Write() error {
 	}
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(l.Inbox(), "national-cert"), 0o700)
+	}
+	if err == nil {
+		err = os.MkdirAll(l.Samples(), 0o700)
+	}
+	for name, body := range map[string][]byte{"messy.csv": messyCSV, "report.md": reportMD} {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(l.Samples(), name), body, 0o600)
+		}
 	}
 	if err == nil {
 		err = os.WriteFile(l.ports(), []byte(strconv.Itoa(l.Base)+"\n"), 0o600)
