@@ -187,10 +187,11 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, fmt.Errorf("hub: configuration: feeds: %w", err)
 	}
-	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, People: register, Log: log})
+	gathers := review.New(review.Config{DB: h.db, Checker: checker(h.db, cfg, lists, log)})
+	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, Review: gathers, People: register, Log: log})
 	pages, err := console.New(console.Config{
 		Site: site, Accounts: staff, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, People: register, API: calls, Log: log,
-		Review: review.New(review.Config{DB: h.db, Checker: checker(h.db, cfg, lists, log)}),
+		Review: gathers,
 	})
 	if err != nil {
 		return nil, err

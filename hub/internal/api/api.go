@@ -16,6 +16,7 @@ import (
 	"ecs/hub/internal/people"
 	"ecs/hub/internal/program"
 	"ecs/hub/internal/release"
+	"ecs/hub/internal/review"
 	"ecs/internal/signin"
 	"ecs/internal/sqldb"
 )
@@ -28,6 +29,7 @@ type Config struct {
 	Intake   *intake.Intake
 	Feedback *feedback.Ledger
 	Feeds    Feeds            // what the hub polls; none when nil
+	Review   *review.Desk     // one without warning lists when nil
 	People   *people.Register // nil: roles are not kept here
 	Log      *slog.Logger
 	Now      func() time.Time // time.Now when nil
@@ -47,6 +49,9 @@ const (
 func New(cfg Config) http.Handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Review == nil {
+		cfg.Review = review.New(review.Config{DB: cfg.DB, Now: cfg.Now})
 	}
 	a := &api{cfg, newLimits()}
 	mux := http.NewServeMux()

@@ -14,6 +14,7 @@ func (a *api) routes() []route {
 	return slices.Concat(
 		a.ownRoutes(),
 		a.itemRoutes(),
+		a.reviewRoutes(),
 		a.deliveryRoutes(),
 		a.sourceRoutes(),
 		a.providerRoutes(),
