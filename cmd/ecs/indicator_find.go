@@ -208,18 +208,6 @@ func (c *client) find(ctx context.Context, what string) ([]string, error) {
 	return out, nil
 }
 
-// one gives the only indicator that is meant, the living one when there are several.
-func (c *client) one(ctx context.Context, what string) (string, error) {
-	ids, err := c.find(ctx, what)
-	if err != nil {
-		return "", err
-	}
-	if len(ids) > 1 {
-		return "", fmt.Errorf("%s is the value of %d indicators; name one: %s", what, len(ids), strings.Join(ids, ", "))
-	}
-	return ids[0], nil
-}
-
 type findCmd struct {
 	atHub
 	What []string `arg:"" name:"id-or-value" help:"Identifiers or values; - reads identifiers from the standard input."`

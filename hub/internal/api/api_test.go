@@ -469,7 +469,9 @@ func TestIfMatch(t *testing.T) {
 		act, tag string
 		want     int
 	}{
-		{"first", `"0"`, 400}, {"first", "7", 400}, {"first", `W/"7"`, 400},
+		{"first", `"0"`, 400},
+		{"first", "7", 400},
+		{"first", `W/"7"`, 400},
 		{"first", `"999"`, 412},
 		{"first", tag, 200},
 		{"return", tag, 412},

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ func (a *api) once(w http.ResponseWriter, r *http.Request, who signin.Account, t
 	if err != nil {
 		forgotten := mine.forget(ctx, a.DB)
 		if forgotten != nil {
-			a.Log.ErrorContext(ctx, "a refused request is still remembered", "error", forgotten)
+			a.Log.ErrorContext(ctx, "a refused request is still remembered", slog.Any("error", forgotten))
 		}
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (a *api) once(w http.ResponseWriter, r *http.Request, who signin.Account, t
 		err = mine.end(ctx, a.DB, string(text))
 	}
 	if err != nil { // it is done: the answer is true, only a repetition will not get it
-		a.Log.ErrorContext(ctx, "the answer of a request is not kept", "error", err)
+		a.Log.ErrorContext(ctx, "the answer of a request is not kept", slog.Any("error", err))
 	}
 	return out, nil
 }
