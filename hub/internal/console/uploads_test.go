@@ -366,8 +366,8 @@ func TestDeliveriesOfTheDemonstration(t *testing.T) {
 	s := serve(t)
 	ann := s.client(t, "ann")
 	for name, values := range map[string][]string{
-		"messy.csv": {"http://update-service.example/get.php?id=7", "192.0.2.41", "192.0.2.42", "mail-gateway.example", "198.51.100.64/27", "invoices@overdue-payments.example"},
-		"report.md": {"cdn-parcel.example", "203.0.113.77", "billing@invoice-desk.example", "https://cdn-parcel.example/label.iso"},
+		"messy.csv":  {"http://update-service.example/get.php?id=7", "192.0.2.41", "192.0.2.42", "mail-gateway.example", "198.51.100.64/27", "invoices@overdue-payments.example"},
+		"report.txt": {"cdn-parcel.example", "203.0.113.77", "billing@invoice-desk.example", "https://cdn-parcel.example/label.iso"},
 	} {
 		body, err := os.ReadFile("../../../cmd/ecs/internal/demo/" + name)
 		must(t, err)

@@ -82,8 +82,8 @@ var sampleCSV []byte
 var (
 	//go:embed messy.csv
 	messyCSV []byte
-	//go:embed report.md
-	reportMD []byte
+	//go:embed report.txt
+	reportText []byte
 )
 
 // SampleCSV gives the sample indicators.
@@ -102,7 +102,7 @@ func (l Layout) Write() error {
 	if err == nil {
 		err = os.MkdirAll(l.Samples(), 0o700)
 	}
-	for name, body := range map[string][]byte{"messy.csv": messyCSV, "report.md": reportMD} {
+	for name, body := range map[string][]byte{"messy.csv": messyCSV, "report.txt": reportText} {
 		if err == nil {
 			err = os.WriteFile(filepath.Join(l.Samples(), name), body, 0o600)
 		}
