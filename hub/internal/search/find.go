@@ -37,7 +37,7 @@ type Options struct {
 }
 
 // DefaultBudget is enough for some hundredths of a second. A posting counts one, and
-// one for each 512 bytes of it.
+// one for each 2,048 bytes of it.
 const DefaultBudget = 8_000
 
 // Result is one page of what was found.

@@ -359,7 +359,7 @@ func (x *indexed) read(ctx context.Context, ids []any, low, high int64, baseOf m
 				return err
 			}
 			count++
-			x.f.left -= 1 + len(items)/512
+			x.f.left -= 1 + len(items)/2048
 		}
 		err = rows.Err()
 		if err != nil {
