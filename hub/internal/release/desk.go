@@ -39,9 +39,9 @@ type Config struct {
 	// Tick is how often Run expires items, and looks for log entries that another
 	// hub on the same database has written; 1 s when zero.
 	Tick time.Duration
-	// Checker checks items that are made of others: with a new pattern they are
-	// refused when it is nil.
-	Checker *policy.Checker
+	// Checker gives the checker for items that are made of others; when it is nil,
+	// those with a new pattern are refused.
+	Checker func() *policy.Checker
 	// ShadowWarn and ShadowStop are from how many matches on the finding of a shadow run
 	// warns and stops; 100 and 10,000 when zero. ShadowPatience is how long after its
 	// end the result waits for feedback; 48 h when zero.

@@ -142,7 +142,10 @@ func (d *Desk) examine(ctx context.Context, tx *sql.Tx, origin, it *indicator.It
 	if err != nil && (it.Pattern != origin.Pattern || !errors.As(err, &unseen)) {
 		return nil, fmt.Errorf("%w: the pattern: %w", ErrText, err)
 	}
-	checker := d.cfg.Checker
+	var checker *policy.Checker
+	if d.cfg.Checker != nil {
+		checker = d.cfg.Checker()
+	}
 	if err == nil && c.Pattern != origin.Pattern {
 		if checker == nil {
 			return nil, fmt.Errorf("%w: this desk has no checker for a new pattern; let its source deliver it", ErrState)

@@ -125,8 +125,9 @@ func TestSupersedeIsRefused(t *testing.T) {
 		}
 
 		// With a checker, a new pattern is checked as a delivered one is.
-		w.cfg.Checker, err = policy.New(policy.Config{SamplePercent: -1, Demonstration: true})
+		checker, err := policy.New(policy.Config{SamplePercent: -1, Demonstration: true})
 		must(t, err)
+		w.cfg.Checker = func() *policy.Checker { return checker }
 		w.restart(t)
 		next, err := w.desk.Replace(ctx, ann, Ref{ID: w.released(t, to)}, Edit{Pattern: "[domain-name:value = 'com']"}, why)
 		must(t, err)
