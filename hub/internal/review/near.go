@@ -50,8 +50,10 @@ func (s *sight) neighbors(ctx context.Context, q *sqldb.DB, items []indicator.It
 		}
 		all = append(all, found...)
 	}
-	for _, p := range slices.Compact(pivots) { // one by one: the index gives the newest of each without sorting all
-		found, err := s.near(ctx, q, `i.pivot = $1`, []any{p})
+	// One by one: the index gives the newest of each without sorting all. It leaves out
+	// the empty pivot, which a planner has to be told.
+	for _, p := range slices.Compact(pivots) {
+		found, err := s.near(ctx, q, `i.pivot = $1 AND i.pivot <> ''`, []any{p})
 		if err != nil {
 			return nil, err
 		}

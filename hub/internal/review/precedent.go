@@ -66,7 +66,7 @@ func (s *sight) precedents(ctx context.Context, q sqldb.Querier, items []indicat
 		}
 		asked[p] = true
 		args := []any{p}
-		some, err := s.decided(ctx, q, `(SELECT * FROM item x WHERE x.pivot = $1 ORDER BY x.number DESC LIMIT `+fmt.Sprint(perPivot)+`) i
+		some, err := s.decided(ctx, q, `(SELECT * FROM item x WHERE x.pivot = $1 AND x.pivot <> '' ORDER BY x.number DESC LIMIT `+fmt.Sprint(perPivot)+`) i
 			JOIN decision d ON d.item = i.id`, `d.kind IN `+told, args)
 		if err != nil {
 			return nil, err

@@ -16,7 +16,10 @@ import (
 	"ecs/hub/internal/policy"
 	"ecs/hub/internal/release"
 	"ecs/hub/internal/review"
+	"ecs/hub/internal/store"
 	"ecs/internal/signin"
+	"ecs/internal/sqldb"
+	"ecs/internal/sqldb/sqldbtest"
 )
 
 func desk(t testing.TB, h *hubtest.Hub) *review.Desk {
@@ -26,6 +29,13 @@ func desk(t testing.TB, h *hubtest.Hub) *review.Desk {
 		t.Fatal(err)
 	}
 	return review.New(review.Config{DB: h.DB, Checker: func() *policy.Checker { return check }})
+}
+
+// each runs a test on a hub with SQLite, and on one with PostgreSQL.
+func each(t *testing.T, run func(t *testing.T, h *hubtest.Hub)) {
+	t.Helper()
+	open := func(dsn string) (*sqldb.DB, error) { return store.Open(t.Context(), dsn) }
+	sqldbtest.Each(t, open, func(t *testing.T, db *sqldb.DB) { run(t, hubtest.On(t, db, signin.Config{})) })
 }
 
 // deliver gives an analyst's hub a delivery of clean names and some others.
@@ -40,8 +50,9 @@ func deliver(t testing.TB, h *hubtest.Hub, clean int) {
 	h.Deliver(t, "cedar", "bulk.csv", b.String())
 }
 
-func TestADeliveryIsOneQuestion(t *testing.T) {
-	h := hubtest.New(t, signin.Config{})
+func TestADeliveryIsOneQuestion(t *testing.T) { each(t, aDeliveryIsOneQuestion) }
+
+func aDeliveryIsOneQuestion(t *testing.T, h *hubtest.Hub) {
 	deliver(t, h, 40)
 	d := desk(t, h)
 	page, err := d.Questions(t.Context(), hubtest.Account("ann"), indicator.PendingFirst, contract.ID{})
@@ -83,8 +94,9 @@ func TestADeliveryIsOneQuestion(t *testing.T) {
 }
 
 // Whatever an officer of another source asks, there is nothing.
-func TestAnotherSourceLearnsNothing(t *testing.T) {
-	h := hubtest.New(t, signin.Config{})
+func TestAnotherSourceLearnsNothing(t *testing.T) { each(t, anotherSourceLearnsNothing) }
+
+func anotherSourceLearnsNothing(t *testing.T, h *hubtest.Hub) {
 	deliver(t, h, 3)
 	d := desk(t, h)
 	page, err := d.Questions(t.Context(), hubtest.Account("ann"), indicator.PendingFirst, contract.ID{})
@@ -107,8 +119,9 @@ func TestAnotherSourceLearnsNothing(t *testing.T) {
 	}
 }
 
-func TestSheet(t *testing.T) {
-	h := hubtest.New(t, signin.Config{})
+func TestSheet(t *testing.T) { each(t, sheet) }
+
+func sheet(t *testing.T, h *hubtest.Hub) {
 	h.Deliver(t, "cedar", "one.csv", "value,type,category,confidence,tlp\nbad.one.example,domain,c2,70,green\n")
 	h.Deliver(t, "dogwood", "two.csv", "value,type,category,confidence,tlp\nbad.one.example,domain,c2,60,green\nworse.one.example,domain,c2,60,green\n")
 	d := desk(t, h)
@@ -207,8 +220,9 @@ func TestBusinessAgainstMinutes(t *testing.T) {
 	})
 }
 
-func TestOverdueAndMine(t *testing.T) {
-	h := hubtest.New(t, signin.Config{})
+func TestOverdueAndMine(t *testing.T) { each(t, overdueAndMine) }
+
+func overdueAndMine(t *testing.T, h *hubtest.Hub) {
 	deliver(t, h, 5)
 	check := func() *policy.Checker { c, _ := policy.New(policy.Config{Demonstration: true}); return c }
 	later := review.New(review.Config{DB: h.DB, Checker: check, Now: func() time.Time { return time.Now().AddDate(0, 0, 7) }})
