@@ -41,10 +41,14 @@ func TestActsAreSentAgainWithTheirKey(t *testing.T) {
 	if err != nil || a.Item.State != "PENDING_SECOND" {
 		t.Fatalf("%+v, %v", a, err)
 	}
+	mu.Lock()
 	if len(keys) != 3 || keys[0] == "" || keys[1] != keys[0] || keys[2] != keys[0] || bodies[2] != bodies[0] {
 		t.Errorf("keys %q, bodies %q", keys, bodies)
 	}
+	mu.Unlock()
 	_, err = c.token(t.Context(), "alder")
+	mu.Lock()
+	defer mu.Unlock()
 	if err == nil || len(keys) != 4 || keys[3] != "" {
 		t.Errorf("a token was asked for %d times, with key %q: %v", len(keys)-3, keys[3], err)
 	}
