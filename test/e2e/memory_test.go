@@ -139,7 +139,7 @@ func TestDeliveryMemory(t *testing.T) {
 				t.Errorf("%d MiB resident, limit %d", most, memoryLimit)
 			}
 			if tt.items > 0 && !strings.Contains(string(said), fmt.Sprintf(`"accepted":%d`, tt.items)) {
-				t.Errorf("said: %.400s", said)
+				t.Errorf("said: %.1200s", said)
 			}
 		})
 	}

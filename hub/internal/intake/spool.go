@@ -118,10 +118,11 @@ func (c *content) reader(maxBytes int64) (*contentReader, error) {
 }
 
 type contentReader struct {
-	c     *content
-	left  int64
-	limit int64
-	hash  hash.Hash
+	c      *content
+	left   int64
+	limit  int64
+	hash   hash.Hash
+	hashed int64 // bytes from the beginning that went into hash
 }
 
 // Read implements io.Reader.
@@ -136,10 +137,12 @@ func (r *contentReader) Read(p []byte) (int, error) {
 		}
 		return 0, io.EOF
 	}
+	at := r.c.size - r.left
 	n, err := r.c.r.Read(p[:min(int64(len(p)), r.left)])
 	r.left -= int64(n)
-	if r.c.changes {
-		r.hash.Write(p[:n])
+	if r.c.changes && at <= r.hashed && at+int64(n) > r.hashed { // what was read before is not counted again
+		r.hash.Write(p[r.hashed-at : n])
+		r.hashed = at + int64(n)
 	}
 	if errors.Is(err, io.EOF) && r.left > 0 {
 		return n, &Refused{Code: CodeChanged, Reason: "the file became shorter while it was read: deliver it again when it is complete"}
@@ -150,18 +153,29 @@ func (r *contentReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek goes back to the start, for readers that look at the whole twice.
+// Seek goes back, for readers that look at the whole, or at a part, twice.
 func (r *contentReader) Seek(offset int64, whence int) (int64, error) {
-	if offset != 0 || whence != io.SeekStart {
-		return 0, errors.New("intake: only the way back to the start is known")
+	at := r.c.size - r.left
+	to := offset
+	if whence == io.SeekCurrent {
+		to += at
 	}
-	_, err := r.c.r.Seek(r.c.start, io.SeekStart)
+	if whence == io.SeekEnd || to < 0 || to > at {
+		return at, errors.New("intake: only the way back is known")
+	}
+	if to == at {
+		return at, nil
+	}
+	_, err := r.c.r.Seek(r.c.start+to, io.SeekStart)
 	if err != nil {
-		return 0, fmt.Errorf("intake: read again: %w", err)
+		return at, fmt.Errorf("intake: read again: %w", err)
 	}
-	r.left = r.c.size
-	r.hash.Reset()
-	return 0, nil
+	r.left = r.c.size - to
+	if to == 0 { // the second look is compared as a whole
+		r.hash.Reset()
+		r.hashed = 0
+	}
+	return to, nil
 }
 
 // spooled lists the batches in the spool, and removes what was never received
