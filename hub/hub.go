@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/api"
@@ -145,14 +146,15 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, err
 	}
-	desk, err := release.New(h.db, release.Config{
-		Signer: signer, Creator: cfg.Identity, Rules: cfg.rules(),
-		CheckpointLife: cfg.CheckpointLife, Overdue: cfg.Overdue, Log: log,
-	})
+	lists, err := warningLists(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	lists, err := warningLists(ctx, cfg, log)
+	check := checker(h.db, cfg, lists, log)
+	desk, err := release.New(h.db, release.Config{
+		Signer: signer, Creator: cfg.Identity, Rules: cfg.rules(),
+		CheckpointLife: cfg.CheckpointLife, Overdue: cfg.Overdue, Checker: check, Log: log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +163,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 		return nil, err
 	}
 	in := intake.New(intake.Config{
-		DB: h.db, Clearance: &holds, Checker: checker(h.db, cfg, lists, log), Spool: filepath.Join(cfg.Data, "spool"),
+		DB: h.db, Clearance: &holds, Checker: check, Spool: filepath.Join(cfg.Data, "spool"),
 		Ceiling: cfg.Ceiling, MaxBytes: cfg.MaxDelivery, FolderSubmitter: cfg.WatchAs, Demonstration: cfg.Demonstration, Log: log,
 	})
 
@@ -187,7 +189,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	if err != nil {
 		return nil, fmt.Errorf("hub: configuration: feeds: %w", err)
 	}
-	gathers := review.New(review.Config{DB: h.db, Checker: checker(h.db, cfg, lists, log)})
+	gathers := review.New(review.Config{DB: h.db, Checker: check})
 	calls := api.New(api.Config{DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, Review: gathers, People: register, Log: log})
 	pages, err := console.New(console.Config{
 		Site: site, Accounts: staff, DB: h.db, Desk: desk, Program: registry, Intake: in, Feedback: counts, Feeds: feeds, People: register, API: calls, Log: log,
@@ -421,8 +423,11 @@ func checker(db *sqldb.DB, cfg Config, lists *policy.Lists, log *slog.Logger) fu
 	made := func(protected []policy.Protected) (*policy.Checker, error) {
 		return policy.New(policy.Config{Demonstration: cfg.Demonstration, Lists: lists, Protected: protected})
 	}
+	var mu sync.Mutex
 	last, err := made(nil)
 	return func() *policy.Checker {
+		mu.Lock()
+		defer mu.Unlock()
 		ctx := context.Background()
 		protected, loadErr := policy.LoadProtected(ctx, db)
 		if loadErr == nil {

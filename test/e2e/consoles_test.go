@@ -36,7 +36,9 @@ func TestConsoles(t *testing.T) {
 	webtest.Open(t, ctx, h.url+"/deliveries")
 	webtest.Do(t, ctx, "upload", chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}),
 		chromedp.SendKeys(chromedp.CSS("#format"), "CSV"), chromedp.Click(chromedp.CSS("main form[enctype] button[type=submit]")))
-	webtest.Wait(t, ctx, "sample.csv")
+	webtest.Wait(t, ctx, "What would become of it")
+	webtest.Do(t, ctx, "take in", chromedp.Click(chromedp.CSS(`button[formaction$="/take"]`)))
+	webtest.Wait(t, ctx, "The delivery is taken in.")
 	it := h.find(t, "www.seen.example")
 	out()
 	if it.State == "PRIVACY_GATE" { // one in twenty is looked at by chance

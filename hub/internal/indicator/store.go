@@ -200,7 +200,7 @@ func (f *Filter) conditions(w *where) {
 		w.value(f.Value)
 	}
 	if f.Pivot != "" {
-		w.and("pivot = " + w.arg(f.Pivot))
+		w.and("pivot = " + w.arg(f.Pivot) + " AND pivot <> ''") // as the index has it
 	}
 	if f.Category != nil {
 		w.and("category = " + w.arg(int64(*f.Category)))

@@ -180,7 +180,7 @@ func verdict(ctx context.Context, tx *sql.Tx, n *policy.Neighbor) (bool, error) 
 	}
 	for _, d := range slices.Backward(ds) {
 		switch {
-		case d.Kind != indicator.KindRecall && d.Kind != indicator.KindReject:
+		case d.Kind != indicator.KindRecall && d.Kind != indicator.KindReject || !d.Undone.IsZero():
 			continue
 		case d.Verdict == falsePositive:
 			n.Standing = policy.FalsePositive

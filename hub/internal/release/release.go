@@ -22,6 +22,13 @@ import (
 // rest goes on; when none is left, nothing changes and the error wraps
 // [ErrNoTarget].
 func (d *Desk) Second(ctx context.Context, acct signin.Account, ref Ref, reason string, targets []Target) (Outcome, error) {
+	o, err := indicator.OriginOf(ctx, d.db, ref.ID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if o.Kind == indicator.Supersedes { // what it replaces goes in the same transaction
+		return d.Supersede(ctx, acct, ref, reason, targets)
+	}
 	return d.releasing(ctx, acct, reason, targets, func(r *session) (Outcome, error) { return r.second(ctx, ref) })
 }
 

@@ -145,9 +145,9 @@ func mentions(ctx context.Context, q sqldb.Querier, in *Query, t *Tally, batches
 			m.at, m.observed, m.confidence, m.credibility, m.reference <> '',
 			(SELECT min(e.mention) FROM item_source e WHERE e.number = m.number) = m.mention,
 			(SELECT min(e.mention) FROM item_source e WHERE e.source = m.source AND e.number = m.number) < m.mention,
-			CASE WHEN i.ended > 0 THEN EXISTS (SELECT 1 FROM decision d WHERE d.item = i.id AND d.kind = 'return') ELSE false END,
-			CASE WHEN i.ended > 0 THEN EXISTS (SELECT 1 FROM decision d WHERE d.item = i.id AND d.kind IN ('recall', 'reject') AND d.verdict = $1) ELSE false END,
-			CASE WHEN i.ended > 0 THEN EXISTS (SELECT 1 FROM decision d WHERE d.item = i.id AND d.kind = 'recall' AND d.verdict = 'recall') ELSE false END,
+			CASE WHEN i.ended > 0 THEN EXISTS (SELECT 1 FROM decision d WHERE d.item = i.id AND d.kind = 'return' AND d.undone = 0) ELSE false END,
+			CASE WHEN i.ended > 0 THEN EXISTS (SELECT 1 FROM decision d WHERE d.item = i.id AND d.kind IN ('recall', 'reject') AND d.verdict = $1 AND d.undone = 0) ELSE false END,
+			CASE WHEN i.ended > 0 THEN EXISTS (SELECT 1 FROM decision d WHERE d.item = i.id AND d.kind = 'recall' AND d.verdict = 'recall' AND d.undone = 0) ELSE false END,
 			CASE WHEN i.released > 0 THEN EXISTS (SELECT 1 FROM feedback_cell f WHERE f.item = i.id) ELSE false END,
 			CASE WHEN i.released > 0 THEN EXISTS (SELECT 1 FROM target g JOIN feedback_window w ON w.provider = g.provider
 				WHERE g.item = i.id AND w.day >= i.released / 86400000000) ELSE false END
