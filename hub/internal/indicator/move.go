@@ -249,6 +249,17 @@ func purge(ctx context.Context, tx *sql.Tx, it *Item) error {
 	if err != nil {
 		return fmt.Errorf("indicator: purge the objects of %s: %w", it.ID, err)
 	}
+	subject := "item:" + it.ID.String() // what people have said of it, see hub/internal/casework
+	for _, query := range []string{
+		`DELETE FROM comment WHERE subject = $1`,
+		`DELETE FROM task_step WHERE task IN (SELECT id FROM task WHERE subject = $1)`,
+		`DELETE FROM task WHERE subject = $1`,
+	} {
+		_, err = tx.ExecContext(ctx, query, subject)
+		if err != nil {
+			return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
+		}
+	}
 	_, err = tx.ExecContext(ctx, `DELETE FROM finding WHERE number = $1`, it.Number)
 	if err != nil {
 		return fmt.Errorf("indicator: purge %s: %w", it.ID, err)
