@@ -76,11 +76,10 @@ func fill(ctx context.Context, database, dsn string, want int) error {
 			`UPDATE counter SET value = (SELECT max(mention) FROM item_source) WHERE name = 'mention'`,
 			`DELETE FROM item_count`,
 			`INSERT INTO item_count (state, handling, n) SELECT state, handling, count(*) FROM item GROUP BY state, handling`,
-			`ANALYZE`,
 		)
 	}
-	if err == nil && database == "sqlite" {
-		err = f.do(`PRAGMA journal_mode = WAL`)
+	if err == nil { // PostgreSQL would analyze by itself, a little later; the hub never does on SQLite
+		err = f.do(map[bool]string{true: `PRAGMA journal_mode = WAL`, false: `ANALYZE`}[database == "sqlite"])
 	}
 	line(fmt.Sprintf("%d stored, %d times copied in the tables themselves", have, k), number(time.Since(began).Seconds())+" s", "")
 	return err
