@@ -112,6 +112,7 @@ func (f *filler) dropIndexes(database string) (again []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = rows.Close() }()
 	var drop []string
 	for rows.Next() {
 		var name, text string
@@ -134,8 +135,9 @@ func (f *filler) columns(table string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = rows.Close() }()
 	names, err := rows.Columns()
-	return names, errors.Join(err, rows.Close())
+	return names, errors.Join(err, rows.Err())
 }
 
 // copy copies the items up to a number, and what was said of them, as the k-th set.

@@ -32,7 +32,6 @@ type options struct {
 	items, stored, released, lookups int
 	databases, only                  string
 	data, dir, profile               string
-	portion                          int
 }
 
 func main() {

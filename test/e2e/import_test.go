@@ -321,12 +321,12 @@ func TestDiskFull(t *testing.T) {
 	}
 	const n = 60_000
 	file := []byte(names(n, "full.example"))
-	submit := func() (int, error, map[string]any) {
+	submit := func() (int, map[string]any, error) {
 		var out map[string]any
 		status, err := h.ask("grace", "POST", "/batches?source=national-cert&name=full.csv&format=csv", file, &out)
-		return status, err, out
+		return status, out, err
 	}
-	status, err, _ := submit()
+	status, _, err := submit()
 	if status != http.StatusInsufficientStorage || !strings.Contains(fmt.Sprint(err), "disk") {
 		t.Fatalf("the disk is full, and the hub says %d, %v", status, err)
 	}
@@ -342,7 +342,7 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, err, out := submit()
+	status, out, err := submit()
 	if err != nil {
 		t.Fatalf("with room again: %d, %v", status, err)
 	}

@@ -252,8 +252,10 @@ func (a *api) tearLine(_ http.ResponseWriter, r *http.Request, who signin.Accoun
 		return nil, err
 	}
 	v = v.For(sourceOf(who))
-	out := tearView{Origin: v.Origin, Upper: v.Upper.String(), Lower: v.Lower.String(), Above: []partJSON{}, Below: []partJSON{},
-		Lowered: append([]string{}, v.Lowered...), Sources: append([]string{}, v.Sources...), Leaks: []leakJSON{}}
+	out := tearView{
+		Origin: v.Origin, Upper: v.Upper.String(), Lower: v.Lower.String(), Above: []partJSON{}, Below: []partJSON{},
+		Lowered: append([]string{}, v.Lowered...), Sources: append([]string{}, v.Sources...), Leaks: []leakJSON{},
+	}
 	for _, x := range v.Above {
 		out.Above = append(out.Above, partJSON{x.Field, x.Text})
 	}

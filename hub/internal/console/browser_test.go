@@ -141,9 +141,17 @@ func TestUploadsInABrowser(t *testing.T) {
 	delivery := deliveryOf(t, s)
 	webtest.SignIn(t, ctx, s.url, "ann", s.Passwords["ann"])
 	for _, x := range []struct{ name, path string }{
-		{"upload-workbook", workbook.Path}, {"upload-report", text.Path}, {"paste", "/deliveries/paste"}, {"deliveries-held", "/deliveries"},
-		{"delivery-report", delivery}, {"delivery-changes", delivery + "/changes"}, {"delivery-objects", delivery + "/objects"},
-		{"sources", "/sources"}, {"source", "/sources/cedar"}, {"mapping", "/sources/cedar/mapping?name=weekly"}, {"feeds", "/feeds"},
+		{"upload-workbook", workbook.Path},
+		{"upload-report", text.Path},
+		{"paste", "/deliveries/paste"},
+		{"deliveries-held", "/deliveries"},
+		{"delivery-report", delivery},
+		{"delivery-changes", delivery + "/changes"},
+		{"delivery-objects", delivery + "/objects"},
+		{"sources", "/sources"},
+		{"source", "/sources/cedar"},
+		{"mapping", "/sources/cedar/mapping?name=weekly"},
+		{"feeds", "/feeds"},
 	} {
 		webtest.Open(t, ctx, s.url+x.path)
 		webtest.Accessible(t, ctx, x.name)

@@ -183,12 +183,13 @@ func mention(ctx context.Context, tx *sql.Tx, it *Item, origin contract.ID, hand
 	if err != nil {
 		return fmt.Errorf("indicator: sources of %s: %w", origin, err)
 	}
+	defer func() { _ = rows.Close() }()
 	var old []int64
 	for rows.Next() {
 		var n int64
 		err = rows.Scan(&n)
 		if err != nil {
-			return errors.Join(err, rows.Close())
+			return err
 		}
 		old = append(old, n)
 	}

@@ -25,8 +25,11 @@ var acsWords = map[string]string{
 // acsActions are the privilege actions that the program uses, and their rules.
 // LEGAL, INTEL, OPACTION, REQUEST and ANONYMOUSACCESS are for what it does not do.
 var acsActions = []struct{ action, code string }{
-	{stix.NetDef, "acs-netdef"}, {stix.Display, "acs-dsply"}, {stix.Notify, "acs-tenot"},
-	{stix.Source, "acs-idsrc"}, {stix.TearLine, "acs-tearline"},
+	{stix.NetDef, "acs-netdef"},
+	{stix.Display, "acs-dsply"},
+	{stix.Notify, "acs-tenot"},
+	{stix.Source, "acs-idsrc"},
+	{stix.TearLine, "acs-tearline"},
 }
 
 // concerns tells whether the effect of one privilege is about an action. CISAUSES

@@ -14,8 +14,11 @@ func fromIEP(p *stix.IEP) Handling {
 	h := Handling{read: true, from: p.Start.UTC(), until: p.End.UTC()}
 	h = h.Join(iepWord("permitted_actions", p.Actions))
 	for _, x := range [][2]string{
-		{"affected_party_notifications", p.Notify}, {"provider_attribution", p.Attribution},
-		{"unmodified_resale", p.Resale}, {"encrypt_in_transit", p.Encrypt}, {"tlp", p.TLP},
+		{"affected_party_notifications", p.Notify},
+		{"provider_attribution", p.Attribution},
+		{"unmodified_resale", p.Resale},
+		{"encrypt_in_transit", p.Encrypt},
+		{"tlp", p.TLP},
 	} {
 		if x[1] != "" {
 			h = h.Join(iepWord(x[0], x[1]))

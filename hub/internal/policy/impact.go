@@ -66,7 +66,7 @@ func (c *Checker) look(im *Impact, a observable.Atom) {
 	if c.lists != nil && !(c.demo && documentation(a)) {
 		im.Lists = append(im.Lists, c.lists.Check(a)...)
 	}
-	n := ""
+	var n string
 	switch a.Kind {
 	case observable.Domain:
 		n = a.Value

@@ -77,8 +77,12 @@ type personSearch struct {
 // places are the texts of an item, by table. Each query gives the item's number and
 // identifier, its state, and the field.
 var places = []struct{ field, from, text string }{
-	{"value", `item i`, `i.value`}, {"pattern", `item i`, `i.pattern`}, {"summary", `item i`, `i.summary`}, {"context", `item i`, `i.context`},
-	{"labels", `item i`, `i.labels`}, {"privacy note", `item i`, `i.privacy_note`},
+	{"value", `item i`, `i.value`},
+	{"pattern", `item i`, `i.pattern`},
+	{"summary", `item i`, `i.summary`},
+	{"context", `item i`, `i.context`},
+	{"labels", `item i`, `i.labels`},
+	{"privacy note", `item i`, `i.privacy_note`},
 	{"mention", `item i JOIN item_source m ON m.number = i.number`, `m.original`},
 	{"reference", `item i JOIN item_source m ON m.number = i.number`, `m.reference`},
 	{"finding", `item i JOIN finding f ON f.number = i.number`, `f.detail`},

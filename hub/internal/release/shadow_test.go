@@ -72,7 +72,7 @@ func TestShadowRun(t *testing.T) {
 		alpha.load(t, 0)
 		alpha.ack(t)
 		x := alpha.objects[run]
-		if x == nil || x.Action != contract.Shadow || x.Notify || x.ValidUntil.Sub(time.Now()) > 4*time.Hour || alpha.objects[origin] != nil {
+		if x == nil || x.Action != contract.Shadow || x.Notify || time.Until(x.ValidUntil) > 4*time.Hour || alpha.objects[origin] != nil {
 			t.Fatalf("%+v", x)
 		}
 		later := func(d time.Duration) {

@@ -120,7 +120,7 @@ func TestTearLine(t *testing.T) {
 		}
 		for _, s := range steps {
 			err := s.act()
-			if _, guard := s.want.(*indicator.GuardError); guard && errors.As(err, new(*indicator.GuardError)) {
+			if errors.As(s.want, new(*indicator.GuardError)) && errors.As(err, new(*indicator.GuardError)) {
 				continue
 			}
 			if !errors.Is(err, s.want) {

@@ -92,13 +92,14 @@ func (d *Desk) Mine(ctx context.Context, q sqldb.Querier, person string, before 
 	if err != nil {
 		return nil, fmt.Errorf("release: decisions of a person: %w", err)
 	}
+	defer func() { _ = rows.Close() }()
 	type pair struct{ id, item string }
 	var found []pair
 	for rows.Next() {
 		var p pair
 		err = rows.Scan(&p.id, &p.item)
 		if err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		found = append(found, p)
 	}

@@ -47,16 +47,24 @@ func TestUndo(t *testing.T) {
 			by   func(Ref) error
 			want indicator.State
 		}{
-			"first approval": {done(indicator.PendingFirst, func(r Ref) error { return w.desk.First(ctx, ann, r, why) }),
-				func(r Ref) error { return w.desk.Undo(ctx, ann2, r, why) }, indicator.PendingFirst}, // another account of hers
+			"first approval": {
+				done(indicator.PendingFirst, func(r Ref) error { return w.desk.First(ctx, ann, r, why) }),
+				func(r Ref) error { return w.desk.Undo(ctx, ann2, r, why) }, indicator.PendingFirst,
+			}, // another account of hers
 			"asked override": {overridden(1), func(r Ref) error { return w.desk.Undo(ctx, ann, r, why) }, indicator.TechValidation},
 			"override":       {overridden(2), func(r Ref) error { return w.desk.Undo(ctx, bob, r, why) }, indicator.TechValidation},
-			"return": {done(indicator.PendingSecond, func(r Ref) error { return w.desk.ReturnFor(ctx, bob, r, Why{Code: Incomplete}) }),
-				func(r Ref) error { return w.desk.Undo(ctx, bob, r, why) }, indicator.PendingSecond},
-			"reject": {done(indicator.TechValidation, func(r Ref) error { return w.desk.RejectFor(ctx, ann, r, Why{Code: FalsePositive}) }),
-				func(r Ref) error { return w.desk.Undo(ctx, ann, r, why) }, indicator.TechValidation},
-			"determination": {done(indicator.PrivacyGate, func(r Ref) error { return w.desk.Privacy(ctx, carol, r, indicator.NotPresent, why) }),
-				func(r Ref) error { return w.desk.Undo(ctx, carol, r, why) }, indicator.PrivacyGate},
+			"return": {
+				done(indicator.PendingSecond, func(r Ref) error { return w.desk.ReturnFor(ctx, bob, r, Why{Code: Incomplete}) }),
+				func(r Ref) error { return w.desk.Undo(ctx, bob, r, why) }, indicator.PendingSecond,
+			},
+			"reject": {
+				done(indicator.TechValidation, func(r Ref) error { return w.desk.RejectFor(ctx, ann, r, Why{Code: FalsePositive}) }),
+				func(r Ref) error { return w.desk.Undo(ctx, ann, r, why) }, indicator.TechValidation,
+			},
+			"determination": {
+				done(indicator.PrivacyGate, func(r Ref) error { return w.desk.Privacy(ctx, carol, r, indicator.NotPresent, why) }),
+				func(r Ref) error { return w.desk.Undo(ctx, carol, r, why) }, indicator.PrivacyGate,
+			},
 		} {
 			err := w.desk.Undo(ctx, gil, Ref{ID: c.id}, why)
 			if !errors.Is(err, ErrUndo) {

@@ -73,8 +73,14 @@ func TestMaltrail(t *testing.T) {
 		what     string
 		from, to int
 	}{
-		{"all", 1_852_460, 1_852_460}, {"domain", 1_370_000, 1_375_000}, {"address and port", 285_000, 286_000},
-		{"URL or path", 168_500, 170_000}, {"address", 23_000, 23_500}, {"prefix", 1_050, 1_150}, {"IPv6 address", 1_900, 2_100}, {"other", 0, 100},
+		{"all", 1_852_460, 1_852_460},
+		{"domain", 1_370_000, 1_375_000},
+		{"address and port", 285_000, 286_000},
+		{"URL or path", 168_500, 170_000},
+		{"address", 23_000, 23_500},
+		{"prefix", 1_050, 1_150},
+		{"IPv6 address", 1_900, 2_100},
+		{"other", 0, 100},
 	} {
 		if n := count[want.what]; n < want.from || n > want.to {
 			t.Errorf("%s: %d, want %d to %d", want.what, n, want.from, want.to)

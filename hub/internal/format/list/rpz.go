@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/miekg/dns"
+	"github.com/miekg/dns" //nolint:depguard // reads single records of zone files; opens no socket
 
 	"ecs/contract"
 	"ecs/observable"
@@ -24,7 +24,6 @@ type zone struct {
 	tokens []string // of the logical line that is being read
 	depth  int      // of its parentheses
 	blank  bool     // it begins with white space: the owner is that before
-	quoted bool     // the last token was in quotes
 	size   int      // bytes of it
 	start  int64    // where it begins
 	spoilt string   // why it cannot be read

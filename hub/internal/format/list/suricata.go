@@ -22,12 +22,11 @@ type rule struct {
 
 // content is one text that a rule looks for in one buffer.
 type content struct {
-	buffer        string // dns.query, tls.sni, http.host, http.uri
-	text          string
-	negated       bool
-	start, end    bool // anchored there
-	size          int  // of the whole buffer, -1 when the rule does not say
-	caseSensitive bool
+	buffer     string // dns.query, tls.sni, http.host, http.uri
+	text       string
+	negated    bool
+	start, end bool // anchored there
+	size       int  // of the whole buffer, -1 when the rule does not say
 }
 
 // buffers that say which name or URL is asked for, in all spellings; true for

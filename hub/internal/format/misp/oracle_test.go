@@ -67,7 +67,8 @@ func TestOracle(t *testing.T) {
 					{"to_ids", rapid.SampledFrom([]string{"true", "false", `"1"`, `"0"`}).Draw(t, "to_ids")},
 					{"deleted", rapid.SampledFrom([]string{"true", "false"}).Draw(t, "deleted")},
 					{"comment", text(rapid.StringMatching(`[a-z}{\]\[",:]{0,12}`).Draw(t, "comment"))},
-					{"Galaxy", `[{"a":[1.5e3,null,{"b":"]}"}]}]`}, {"Tag", tags(t)},
+					{"Galaxy", `[{"a":[1.5e3,null,{"b":"]}"}]}]`},
+					{"Tag", tags(t)},
 				})
 			}
 			list := func() string {

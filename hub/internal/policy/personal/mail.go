@@ -85,7 +85,7 @@ func (f *finder) mail(at, after int) int {
 func inAuthority(s string, i int) bool {
 	before := s[max(0, i-80):i]
 	n := strings.LastIndex(before, "://")
-	return n >= 0 && strings.IndexAny(before[n+3:], "/?# \t\n\"<>") < 0
+	return n >= 0 && !strings.ContainsAny(before[n+3:], "/?# \t\n\"<>")
 }
 
 func localByte(c byte) bool {

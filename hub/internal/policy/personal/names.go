@@ -212,7 +212,7 @@ func word(s string, i int) (capital bool, end int) {
 		}
 		break
 	}
-	if end < len(s) && (digit(s[end]) || s[end] == '_' || s[end] == '@' || s[end] == '\\' || s[end] == '.' && end+1 < len(s) && (alnum(s[end+1])) && end-i > 2) {
+	if end < len(s) && (digit(s[end]) || s[end] == '_' || s[end] == '@' || s[end] == '\\' || s[end] == '.' && end+1 < len(s) && alnum(s[end+1]) && end-i > 2) {
 		return false, i // part of an identifier
 	}
 	return upper(s[i:]), end
