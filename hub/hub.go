@@ -223,7 +223,7 @@ func build(ctx context.Context, cfg Config, log *slog.Logger) (h *house, err err
 	}
 	h.door = httpd.New(httpd.Config{Name: "door", Address: cfg.Door, Handler: nodes, TLS: server.Config(), Limit: door.Limit})
 
-	index := search.New(search.Config{DB: h.db, Log: log})
+	index := search.New(search.Config{DB: h.db, Busy: in.Busy, Log: log})
 	if cfg.Metrics != "" {
 		all := prometheus.NewRegistry()
 		all.MustRegister(in.Collector(), index.Collector(), staff, nodes, feeds.Collector(), box.Collector())

@@ -103,12 +103,16 @@ var ErrBusy = errors.New("the same delivery is being read already: wait until it
 type Intake struct {
 	cfg     Config
 	metrics counters
+	reading atomic.Int64 // deliveries being read
 
 	mu       sync.RWMutex
 	handling map[string]int64 // handlings of committed portions, by text
 
 	behind background
 }
+
+// Busy reports whether a delivery is being read at this moment.
+func (in *Intake) Busy() bool { return in.reading.Load() > 0 }
 
 // remember keeps the numbers of handlings that a committed portion used.
 func (in *Intake) remember(fresh map[string]int64) {
@@ -281,6 +285,8 @@ func (in *Intake) run(ctx context.Context, src source, b Batch, c *content, prog
 	// The moment of a delivery is that of its receipt: what is counted from it, such as
 	// the end of a validity, is the same however often the hub is stopped meanwhile.
 	now := b.Received
+	in.reading.Add(1)
+	defer in.reading.Add(-1)
 	reading, cancel := context.WithCancel(ctx)
 	p := in.produce(reading, src, b, c, now)
 	defer p.wait() // after cancel: the reader's goroutine ends before the content is closed

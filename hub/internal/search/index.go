@@ -21,6 +21,9 @@ type Config struct {
 	// Yield is how long it waits after each transaction, so that others get in
 	// between; 0 means 5 ms.
 	Yield time.Duration
+	// Busy says that something more urgent writes, such as an import: then a step is
+	// made once a minute only, as long as it lasts. Nil: never.
+	Busy func() bool
 	// Gather is how long texts that were taken back are collected before their base
 	// is indexed anew; 0 means 10 seconds.
 	Gather time.Duration
@@ -66,9 +69,19 @@ func New(cfg Config) *Index {
 // and tried again: without the index searches show less, and nothing else fails.
 func (x *Index) Run(ctx context.Context) error {
 	defer x.release()
+	var last time.Time // that a step was made
 	for {
-		worked, err := x.Step(ctx)
 		wait := x.cfg.Poll
+		if x.cfg.Busy != nil && x.cfg.Busy() && time.Since(last) < patience {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(wait):
+			}
+			continue
+		}
+		worked, err := x.Step(ctx)
+		last = time.Now()
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -86,6 +99,9 @@ func (x *Index) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// patience is for how long the indexer lets what is more urgent go first.
+const patience = time.Minute
 
 // errLease says that another process indexes.
 var errLease = errors.New("search: another hub indexes")
