@@ -121,6 +121,10 @@ func (h *hub) ask(login, method, path string, in, out any) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if resp.StatusCode == http.StatusTooManyRequests { // as a client of ours does
+		time.Sleep(time.Second)
+		return h.ask(login, method, path, in, out)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return resp.StatusCode, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, b)
 	}
