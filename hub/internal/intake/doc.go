@@ -1,4 +1,4 @@
-// Package intake takes in what sources deliver: STIX 2.1 bundles and CSV files,
+// Package intake takes in what sources deliver: records of any hub/internal/format,
 // from the command line, by HTTP or from a watched folder. It reads item by
 // item, brings each to its canonical form, merges duplicates, runs the privacy
 // gate and the technical checks of hub/internal/policy, and leaves each item
