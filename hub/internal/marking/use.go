@@ -42,6 +42,15 @@ func (u Use) String() string {
 	return useNames[u]
 }
 
+// No gives how a refusal of the use begins, such as "may not be passed on to
+// providers".
+func (u Use) No() string {
+	if u >= uses {
+		return "unknown use"
+	}
+	return "may not " + useWords[u]
+}
+
 // MarshalText implements [encoding.TextMarshaler].
 func (u Use) MarshalText() ([]byte, error) {
 	if u >= uses {
@@ -91,5 +100,5 @@ func (a Answer) String() string {
 	for i, r := range a.Reasons {
 		parts[i] = r.String()
 	}
-	return "may not " + useWords[a.Use] + ": " + strings.Join(parts, "; ")
+	return a.Use.No() + ": " + strings.Join(parts, "; ")
 }

@@ -11,6 +11,8 @@ import (
 	"ecs/contract"
 	"ecs/hub/internal/access"
 	"ecs/hub/internal/indicator"
+	"ecs/hub/internal/intake"
+	"ecs/hub/internal/marking"
 	"ecs/hub/internal/policy"
 	"ecs/internal/sqldb"
 )
@@ -239,7 +241,10 @@ func suggest(it *indicator.Item, x *Sheet) Suggestion {
 			yes++
 		}
 	}
+	dead := pointless(x.Findings)
 	switch {
+	case dead.Act != "":
+		return dead
 	case no > yes:
 		act := Reject
 		if first.Kind == indicator.KindReturn {
@@ -248,6 +253,19 @@ func suggest(it *indicator.Item, x *Sheet) Suggestion {
 		return Suggestion{Act: act, Code: first.Verdict, Why: fmt.Sprintf("%d of %d like it went this way, the last by %s.", no, no+yes, first.Person)}
 	case Usual(distinct(x.Findings)) == Clear && x.Impact.Level == policy.NoImpact && it.State != indicator.TechValidation:
 		return Suggestion{Act: Approve, Code: Clear, Why: "All checks were made and found nothing."}
+	}
+	return Suggestion{}
+}
+
+// pointless suggests to send back what could be approved and go to nobody.
+func pointless(fs []indicator.Finding) Suggestion {
+	for _, f := range fs {
+		switch {
+		case f.Code == intake.CodeMarking && strings.HasPrefix(f.Detail, marking.PassOn.No()):
+			return Suggestion{Act: Return, Code: "marking", Why: "Its markings let no provider have it; its source can mark it anew."}
+		case f.Code == intake.CodeUnseen:
+			return Suggestion{Act: Return, Code: "unobservable", Why: "No service can honor it; its source can say it more simply."}
+		}
 	}
 	return Suggestion{}
 }
