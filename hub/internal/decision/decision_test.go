@@ -36,12 +36,12 @@ func cleared(t testing.TB, words string) marking.Clearance {
 
 func good(t testing.TB) (Object, Provider) {
 	return Object{
-			State: indicator.Released, Handling: parse(t, "U TLP:GREEN"), Services: contract.DNS, Enforce: true, Display: true, Notify: true,
-			From: now.Add(-time.Hour), Until: now.Add(time.Hour), Authority: true, Privacy: indicator.NotPresent,
-		}, Provider{
-			ID: "alder", State: program.Operational, Services: contract.AllServices, Ceiling: contract.AmberStrict,
-			Clearance: cleared(t, "S//SI REL USA TLP:AMBER+STRICT"),
-		}
+		State: indicator.Released, Handling: parse(t, "U TLP:GREEN"), Services: contract.DNS, Enforce: true, Display: true, Notify: true,
+		From: now.Add(-time.Hour), Until: now.Add(time.Hour), Authority: true, Privacy: indicator.NotPresent,
+	}, Provider{
+		ID: "alder", State: program.Operational, Services: contract.AllServices, Ceiling: contract.AmberStrict,
+		Clearance: cleared(t, "S//SI REL USA TLP:AMBER+STRICT"),
+	}
 }
 
 func TestDecide(t *testing.T) {
